@@ -1,0 +1,5 @@
+"""Packaging. The metadata and the settings of every tool are in pyproject.toml."""
+
+from setuptools import setup
+
+setup()
