@@ -1,4 +1,4 @@
-"""The strict device refuses what CuPy refuses or punishes, counts the waits, and computes what NumPy computes.
+"""The strict device refuses what CuPy refuses or punishes, counts the waits, and computes as NumPy does.
 
 "difference" below is the page "Differences between CuPy and NumPy" of CuPy's user guide.
 """
@@ -32,7 +32,7 @@ REFUSED = [
     # CuPy's ndarray.__array__: "Implicit conversion to a NumPy array is not allowed"
     ("asarray(device)", TypeError, lambda d, h: np.asarray(d)),
     ("array(device)", TypeError, lambda d, h: np.array([d, d])),
-    # CuPy: "Unsupported type <class 'numpy.ndarray'>"; difference, "Universal Functions only work with CuPy array"
+    # CuPy: "Unsupported type"; difference, "Universal Functions only work with CuPy array or scalar"
     ("device + host", TypeError, lambda d, h: d + h),
     ("host + device", TypeError, lambda d, h: h + d),
     ("host @ device", TypeError, lambda d, h: h.T @ d),

@@ -1,12 +1,12 @@
 """The strict device: a stand-in for a GPU that finds mix-ups of host and device on a machine that has none.
 
-`StrictArray` keeps a NumPy array out of reach: NumPy cannot see it, no host array may meet it, and whatever CuPy
-refuses, or punishes with a hidden copy or a wait, is refused here or counted. `strict` is its namespace: NumPy's
-functions under NumPy's names, as far as CuPy has them. Results are NumPy's, to the last bit.
+`StrictArray` keeps a NumPy array out of reach: NumPy cannot see it, no host array may meet it, and whatever
+CuPy refuses, or punishes with a hidden copy or a wait, is refused here or counted. `strict` is its namespace:
+NumPy's functions under NumPy's names, as far as CuPy has them. Results are NumPy's, to the last bit.
 
     with count_synchronisations() as waits:
         loss.item()
-    waits.count                                 # 1: every float(x), `if x > 0:`, x.item(), to_host(x) waits for a GPU
+    waits.count         # 1: each float(x), `if x > 0:`, x.item(), to_host(x) makes the host wait for a GPU
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class StrictArray:
     """
 
     __slots__ = ("_array",)
-    __array_ufunc__ = None      # np.add(host, device) is a TypeError; host + device asks __radd__, which refuses
-    __hash__ = None
+    __array_ufunc__ = None      # np.add(host, device) raises; host + device asks __radd__, which refuses
+    __hash__ = None             # type: ignore[assignment]
 
     def __init__(self, array):
         self._array = array
@@ -56,7 +56,7 @@ class StrictArray:
         if any(isinstance(part, np.ndarray) for part in key):
             places = np.arange(self.size).reshape(self.shape)[key]
             if np.unique(places).size != places.size:
-                raise ValueError("strict device: assignment to one place twice, its result on a GPU is undefined; "
+                raise ValueError("strict device: assignment to one place twice, undefined on a GPU; "
                                  "use scatter_add")
         self._array[key] = _operand(value)
 
@@ -93,6 +93,13 @@ class StrictArray:
         """The values on the host; CuPy's name for to_host."""
         return to_host(self)
 
+    shape = property(lambda self: self._array.shape)
+    dtype = property(lambda self: self._array.dtype)
+    ndim = property(lambda self: self._array.ndim)
+    size = property(lambda self: self._array.size)
+    nbytes = property(lambda self: self._array.nbytes)
+    strides = property(lambda self: self._array.strides)
+    flags = property(lambda self: self._array.flags)
     T = property(lambda self: StrictArray(self._array.T))
     mT = property(lambda self: StrictArray(self._array.mT))
 
@@ -102,8 +109,8 @@ def _index(index):
     parts = index if isinstance(index, tuple) else (index,)
     for part in parts:
         if isinstance(part, (np.ndarray, list)):
-            raise TypeError(f"strict device: the index is {_say(part)}, which a GPU would copy at every "
-                            "step; move it once with to_device")
+            raise TypeError(f"strict device: the index is {_say(part)}, which a GPU would copy at "
+                            "every step; move it once with to_device")
     parts = tuple(part._array if isinstance(part, StrictArray) else part for part in parts)
     return parts if any(part is Ellipsis for part in parts) else (*parts, Ellipsis)
 
@@ -114,18 +121,19 @@ def _operand(x):
         return x._array
     if isinstance(x, _SCALARS):
         return x
-    raise TypeError(f"strict device: got {_say(x)}, expected a device array or a number; move it with to_device")
+    raise TypeError(f"strict device: got {_say(x)}, expected a device array or a number; "
+                    "move it with to_device")
 
 
 def _unwrap(x):
-    """Arguments of a function that are no operands too: axes, shapes, dtypes, sequences of arrays. No host array."""
+    """What any argument may be: axes, shapes, dtypes, sequences of device arrays, but no host array."""
     if isinstance(x, (tuple, list)):
         return type(x)(_unwrap(part) for part in x)
     return _operand(x) if isinstance(x, (StrictArray, np.ndarray)) else x
 
 
 def _wrap(x):
-    """Results: arrays, and the scalars that NumPy's reductions give, are device arrays; the rest stays as it is."""
+    """Results: arrays, and the scalars that NumPy's reductions give, become device arrays."""
     if isinstance(x, (np.ndarray, np.generic)):
         return StrictArray(np.asarray(x))
     if isinstance(x, (tuple, list)):
@@ -134,12 +142,14 @@ def _wrap(x):
 
 
 def _say(x):
+    if isinstance(x, (tuple, list)):
+        return f"{type(x).__name__} of {', '.join(_say(part) for part in x)}"
     return f"a host array of shape {x.shape}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
 
 
 def _operator(name):
     function = getattr(operator, name)
-    assign = getattr(operator, f"i{name.rstrip('_')}", None)
+    assign = getattr(operator, f"i{name.rstrip('_')}", function)
 
     def forward(self, other):
         if not isinstance(other, (StrictArray, np.ndarray, *_SCALARS)):
@@ -163,22 +173,21 @@ for _name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor".split():
 for _name in "lt le gt ge eq ne".split():
     setattr(StrictArray, f"__{_name}__", _operator(_name)[0])
 for _name in "neg pos abs invert".split():
-    setattr(StrictArray, f"__{_name}__", lambda self, f=getattr(operator, _name): _wrap(f(self._array)))
-for _name in "shape dtype ndim size itemsize nbytes strides flags".split():
-    setattr(StrictArray, _name, property(lambda self, name=_name: getattr(self._array, name)))
+    setattr(StrictArray, f"__{_name}__", lambda self, name=_name: _wrap(getattr(operator, name)(self._array)))
 
 
 def _checked(name, function, operands):
     """NumPy's function for device arrays. operands: its positional arguments are all arrays or numbers."""
     absent = {"where", "initial"} | ({"mode"} if name == "take" else set())     # CuPy's have no such keywords
+    join, wait = name in _JOIN.split(), name in _SYNCHRONISE.split()
 
     def call(*args, **keywords):
         if absent & keywords.keys():
-            raise TypeError(f"strict device: {name}: CuPy's has no keyword {' or '.join(absent & keywords.keys())}")
-        if operands:
-            args = tuple(_operand(x) for x in args)
-        else:
-            args = tuple(_unwrap(x) for x in args)
+            raise TypeError(f"strict device: {name}: CuPy's has no {', '.join(absent & keywords.keys())}")
+        if join and not all(isinstance(part, StrictArray) for part in args[0]):
+            raise TypeError(f"strict device: {name}: got {_say(args[0])}, expected device arrays only")
+        strict.synchronisations += wait
+        args = tuple(map(_operand if operands else _unwrap, args))
         out = keywords.get("out")
         result = function(*args, **{key: _unwrap(value) for key, value in keywords.items()})
         return _wrap(result) if out is None else out
@@ -188,37 +197,31 @@ def _checked(name, function, operands):
     return call
 
 
-def _method(name):
-    call = _checked(name, lambda array, *args, **keywords: getattr(array, name)(*args, **keywords), False)
-    setattr(StrictArray, name, call)
-
-
-for _name in ("all any argmax argmin argsort astype clip copy cumprod cumsum diagonal dot fill flatten max mean min "
-              "nonzero prod ravel repeat reshape round sort squeeze std sum swapaxes take trace transpose var "
-              "view").split():
-    _method(_name)
-
-
 # What an op may use. Each name is in CuPy, with NumPy's meaning; what is missing here raises and says so.
-_CREATE = "arange empty empty_like eye full full_like identity linspace ones ones_like tri zeros zeros_like meshgrid"
 _ELEMENTWISE = (
-    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or bitwise_xor cbrt "
-    "ceil copysign cos cosh deg2rad divide equal exp exp2 expm1 floor floor_divide fmax fmin fmod greater "
-    "greater_equal hypot invert isfinite isinf isnan less less_equal log log10 log1p log2 logaddexp logical_and "
-    "logical_not logical_or logical_xor maximum minimum mod multiply negative nextafter not_equal positive power "
-    "rad2deg reciprocal remainder rint sign signbit sin sinh sqrt square subtract tan tanh true_divide trunc")
+    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or "
+    "bitwise_xor cbrt ceil copysign cos cosh deg2rad divide equal exp exp2 expm1 floor floor_divide fmax "
+    "fmin fmod greater greater_equal hypot invert isfinite isinf isnan less less_equal log log10 log1p log2 "
+    "logaddexp logical_and logical_not logical_or logical_xor maximum minimum mod multiply negative "
+    "nextafter not_equal positive power rad2deg reciprocal remainder rint sign signbit sin sinh sqrt square "
+    "subtract tan tanh true_divide trunc")
 _OTHER = (
-    "all allclose amax amin any append argmax argmin argsort array_equal array_split around ascontiguousarray "
-    "atleast_1d atleast_2d average bincount broadcast_arrays broadcast_to clip column_stack concatenate copy copyto "
-    "count_nonzero cumprod cumsum diag diagonal diff dot einsum expand_dims flip fliplr flipud hstack inner "
+    "arange empty empty_like eye full full_like identity linspace ones ones_like tri zeros zeros_like "
+    "meshgrid ndim result_type shape size all amax amin any append argmax argmin argsort array_split around "
+    "ascontiguousarray atleast_1d atleast_2d average bincount broadcast_arrays broadcast_to clip copy "
+    "copyto count_nonzero cumprod cumsum diag diagonal diff dot einsum expand_dims flip fliplr flipud inner "
     "isclose kron matmul max mean median min moveaxis nan_to_num nanmax nanmin nansum outer pad prod ptp "
-    "put_along_axis ravel repeat reshape roll rollaxis rot90 round searchsorted sort split squeeze stack std sum "
+    "put_along_axis ravel repeat reshape roll rollaxis rot90 round searchsorted sort split squeeze std sum "
     "swapaxes take take_along_axis tensordot tile trace transpose tril triu var vdot vstack")
-_SYNCHRONISE = "argwhere flatnonzero nonzero unique allclose array_equal"
+_JOIN = "concatenate stack hstack vstack column_stack"
+_SYNCHRONISE = "allclose argwhere array_equal flatnonzero nonzero unique"      # the host has to know these
+_METHODS = (
+    "all any argmax argmin argsort astype clip copy cumprod cumsum diagonal dot fill flatten max mean min "
+    "nonzero prod ravel repeat reshape round sort squeeze std sum swapaxes take trace transpose var view")
 _PLAIN = (
-    "bool_ broadcast_shapes can_cast dtype e errstate finfo float16 float32 float64 floating iinfo inf int8 int16 "
-    "int32 int64 integer isscalar issubdtype nan ndim newaxis number pi promote_types result_type shape size uint8 "
-    "uint16 uint32 uint64")
+    "bool_ broadcast_shapes can_cast dtype e errstate finfo float16 float32 float64 floating iinfo inf int8 "
+    "int16 int32 int64 integer isscalar issubdtype nan newaxis number pi promote_types uint8 uint16 uint32 "
+    "uint64")
 
 
 class _Strict(SimpleNamespace):
@@ -230,9 +233,9 @@ class _Strict(SimpleNamespace):
 
     def __getattr__(self, name):
         if name == "random":
-            raise TypeError("strict device: random numbers are drawn on the host, from a Generator whose state a "
-                            "checkpoint can hold; move them with to_device")
-        raise AttributeError(f"strict device: no function {name!r}: CuPy lacks it, or tinyaug/strict.py does not list it")
+            raise TypeError("strict device: random numbers are drawn on the host, where a checkpoint can "
+                            "hold the Generator's state; move them with to_device")
+        raise AttributeError(f"strict device: no {name!r}: CuPy lacks it, or strict.py does not list it")
 
 
 strict = _Strict()
@@ -250,7 +253,7 @@ def to_host(array):
 
 
 def asarray(x, dtype=None):
-    """A device array of a device array, a number, or a list. raises: TypeError for a host array, see to_device."""
+    """A device array of a device array, a number or a list of numbers. A host array: see to_device."""
     return StrictArray(np.asarray(_unwrap(x), dtype))
 
 
@@ -271,45 +274,16 @@ def scatter_add(values, index, shape):
     return StrictArray(arrays.scatter_add(_operand(values), _index(index), shape))
 
 
-def _arrays_only(name):
-    join = _checked(name, getattr(np, name), False)
-
-    def call(sequence, *args, **keywords):
-        for part in sequence:
-            if not isinstance(part, StrictArray):
-                raise TypeError(f"strict device: {name}: got {_say(part)}, expected device arrays only")
-        return join(tuple(sequence), *args, **keywords)
-
-    return call
-
-
-def _synchronising(name):
-    call = _checked(name, getattr(np, name), False)
-
-    def counted(*args, **keywords):
-        strict.synchronisations += 1
-        return call(*args, **keywords)
-
-    return counted
-
-
-def _fill_namespace():
+def _fill():
     for name in _PLAIN.split():
         setattr(strict, name, getattr(np, name))
-    for names, operands in ((_CREATE, False), (_ELEMENTWISE, True), (_OTHER, False)):
+    for names in (_ELEMENTWISE, _OTHER, _JOIN, _SYNCHRONISE):
         for name in names.split():
-            setattr(strict, name, _checked(name, getattr(np, name), operands))
-    for name in _SYNCHRONISE.split():
-        setattr(strict, name, _synchronising(name))
-    for name in ("concatenate", "stack", "hstack", "vstack", "column_stack"):
-        setattr(strict, name, _arrays_only(name))
+            setattr(strict, name, _checked(name, getattr(np, name), operands=names is _ELEMENTWISE))
+    for name in _METHODS.split():
+        setattr(StrictArray, name, _checked(name, getattr(np.ndarray, name), operands=False))
     for function in (asarray, array, where, scatter_add, to_host, to_device):
         setattr(strict, function.__name__, function)
-    for name in ("result_type", "shape", "ndim", "size"):
-        setattr(strict, name, lambda *args, function=getattr(np, name): function(*map(_unwrap, args)))
-
-
-_fill_namespace()
 
 
 @contextmanager
@@ -321,3 +295,6 @@ def count_synchronisations():
         yield waits
     finally:
         waits.count = strict.synchronisations - before
+
+
+_fill()
