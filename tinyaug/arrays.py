@@ -1,0 +1,148 @@
+"""Arrays: which library holds them, which dtype they take, how they move between host and device.
+
+Every op body is written against a namespace `xp`. On the host `xp` is `host`: NumPy's own functions under their own
+names, and the few that NumPy lacks. A device adds one entry to `NAMESPACES`, {type of array: namespace}, and is then
+a device like any other. This is the only file that knows CuPy.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+
+__all__ = ["NAMESPACES", "array_module", "to_host", "to_device", "device_of", "default_dtype", "set_default_dtype",
+           "using_dtype", "host"]
+
+
+def scatter_add(values, index, shape):
+    """Zeros of `shape` with `values` added at `index`: the other half of getitem.
+
+    Repeated positions add up, as the gradient of an array that was read twice must.
+    """
+    total = np.zeros(shape, dtype=values.dtype)
+    if is_basic(index):
+        total[index] = values
+    else:
+        np.add.at(total, index, values)
+    return total
+
+
+def is_basic(index) -> bool:
+    """True where `index` holds only integers, slices, None and Ellipsis, so that no position can repeat."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer))
+               and not isinstance(part, bool) for part in parts)
+
+
+def _sum(x, axis=None, keepdims=False):
+    """numpy.sum without its 1-2 us of argument handling: the ufunc's reduction is called directly."""
+    return np.add.reduce(x, axis, None, None, keepdims)
+
+
+def _max(x, axis=None, keepdims=False):
+    return np.maximum.reduce(x, axis, None, None, keepdims)
+
+
+def _min(x, axis=None, keepdims=False):
+    return np.minimum.reduce(x, axis, None, None, keepdims)
+
+
+_numpy = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
+host = SimpleNamespace(**{**_numpy, "scatter_add": scatter_add, "sum": _sum, "max": _max, "min": _min})
+
+NAMESPACES: dict[type, SimpleNamespace] = {np.ndarray: host}
+
+
+def array_module(x):
+    """The namespace of an array: `array_module(x).exp(x)` runs where x lives. Plain numbers and lists are host's."""
+    return NAMESPACES.get(type(x), host)
+
+
+def device_of(x) -> str:
+    """"cpu", "cuda" or "strict": where an array lives."""
+    return getattr(array_module(x), "device", "cpu")
+
+
+def to_host(x) -> np.ndarray:
+    """The array on the host, as a NumPy array. From a device this copies, and waits for the device."""
+    if type(x) is np.ndarray:
+        return x
+    module = array_module(x)
+    return np.asarray(x) if module is host else module.to_host(x)
+
+
+def to_device(x, device: str = "cpu"):
+    """A host array on `device`: "cpu", "cuda" (CuPy) or "strict" (the checking stand-in for a GPU).
+
+    raises: ValueError for an unknown device; RuntimeError where CuPy or a GPU is missing
+    """
+    if device == "cpu":
+        return to_host(x)
+    if device not in _LOADERS:
+        raise ValueError(f"device: got {device!r}, expected one of cpu, {', '.join(_LOADERS)}")
+    return _LOADERS[device]().to_device(to_host(x))
+
+
+def _load_strict():
+    from tinyaug.strict import StrictArray, strict
+    return NAMESPACES.setdefault(StrictArray, strict)
+
+
+def _load_cuda():
+    try:
+        import cupy
+        cupy.cuda.runtime.getDeviceCount()
+    except ImportError:
+        raise RuntimeError("device cuda: CuPy is not installed; install tinyaug[gpu-cuda12] or tinyaug[gpu-cuda13], "
+                           "or use --device cpu") from None
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(f"device cuda: no GPU answers ({error}); use --device cpu") from None
+    if cupy.ndarray not in NAMESPACES:
+        NAMESPACES[cupy.ndarray] = _cupy_namespace(cupy)
+    return NAMESPACES[cupy.ndarray]
+
+
+def _cupy_namespace(cupy):
+    def scatter_add(values, index, shape):
+        total = cupy.zeros(shape, dtype=values.dtype)
+        if is_basic(index):
+            total[index] = values
+        else:
+            cupy.add.at(total, index, values)
+        return total
+
+    names = {name: getattr(cupy, name) for name in dir(cupy) if not name.startswith("_")}
+    return SimpleNamespace(**{**names, "scatter_add": scatter_add, "device": "cuda", "to_host": cupy.asnumpy,
+                              "to_device": cupy.asarray})
+
+
+_LOADERS = {"cuda": _load_cuda, "strict": _load_strict}
+
+_default = np.dtype(np.float32)
+
+
+def default_dtype() -> np.dtype:
+    """The dtype of every float Tensor for which none is given: float32 unless set otherwise."""
+    return _default
+
+
+def set_default_dtype(dtype) -> None:
+    """Set the dtype that floats take. raises: TypeError where it is not a floating dtype."""
+    global _default
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"default dtype: got {dtype}, expected a floating dtype such as float32")
+    _default = dtype
+
+
+@contextmanager
+def using_dtype(dtype):
+    """`with using_dtype("float64"): ...` sets the default dtype inside the block."""
+    before = _default
+    set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        set_default_dtype(before)

@@ -1,0 +1,147 @@
+"""Convolution and pooling: the same small computation at every position."""
+
+from tinyaug.autograd import op
+
+
+def _windows(size, kernel, stride):
+    """The slices of an axis that hold, for each offset in the kernel, what that offset sees at every position."""
+    steps = (size - kernel) // stride + 1
+    return [slice(i, i + stride * (steps - 1) + 1, stride) for i in range(kernel)]
+
+
+def _patches(x, kernel, stride):
+    """The indices of the kh * kw shifted pictures that a kernel slides over."""
+    height, width = x.shape[2:]
+    if kernel[0] > height or kernel[1] > width:
+        raise ValueError(f"convolution: kernel {kernel} is larger than the picture {(height, width)}; pad it")
+    return [(slice(None), slice(None), rows, columns)
+            for rows in _windows(height, kernel[0], stride[0]) for columns in _windows(width, kernel[1], stride[1])]
+
+
+def _pair(x):
+    return (x, x) if isinstance(x, int) else tuple(x)
+
+
+@op(examples=lambda rng: [(rng.normal(size=(2, 3, 5, 4)), rng.normal(size=(4, 3, 3, 2))),
+                          (rng.normal(size=(1, 2, 4, 5)), rng.normal(size=(2, 2, 2, 2)), {"stride": 2, "padding": 1})])
+def conv2d(xp, x, weight, *, stride=1, padding=0):
+    """Cross-correlation of pictures with kernels.
+
+        y(b, o, i, j) = sum_{d, m, n} x(b, d, i s + m, j s + n) weight(o, d, m, n)
+
+    x: (B, D, height, width), weight: (O, D, kernel height, kernel width) -> (B, O, height', width')
+    """
+    out, depth, *kernel = weight.shape
+    (down, across), stride = _pair(padding), _pair(stride)
+    if down or across:
+        x = xp.pad(x, ((0, 0), (0, 0), (down, down), (across, across)))
+    shape = x.shape
+    cuts = _patches(x, tuple(kernel), stride)
+    patches = xp.stack([x[cut] for cut in cuts], axis=2)                                     # (B, D, kh kw, h', w')
+    flat = weight.reshape((out, depth, kernel[0] * kernel[1]))
+
+    def to_x(g):
+        dpatches = xp.einsum("bohw,odk->bkdhw", g, flat)
+        dx = xp.scatter_add(dpatches[:, 0], index=cuts[0], shape=shape)
+        for k in range(1, len(cuts)):
+            dx = dx + xp.scatter_add(dpatches[:, k], index=cuts[k], shape=shape)
+        return dx[:, :, down:shape[2] - down, across:shape[3] - across]
+
+    return (xp.einsum("bdkhw,odk->bohw", patches, flat),
+            lambda g: (lambda: to_x(g), lambda: xp.einsum("bdkhw,bohw->odk", patches, g).reshape(weight.shape)))
+
+
+@op(examples=lambda rng: [(rng.normal(size=(2, 3, 6)), rng.normal(size=(4, 3, 3))),
+                          (rng.normal(size=(2, 2, 5)), rng.normal(size=(3, 2, 2)), {"stride": 2, "padding": 1})])
+def conv1d(xp, x, weight, *, stride=1, padding=0):
+    """Cross-correlation of sequences with kernels: x (B, D, T), weight (O, D, kernel) -> (B, O, T').
+
+        y(b, o, t) = sum_{d, m} x(b, d, t s + m) weight(o, d, m)
+    """
+    y, vjp = conv2d.body(xp, xp.expand_dims(x, 2), xp.expand_dims(weight, 2), stride=(1, stride), padding=(0, padding))
+
+    def squeezed(g):
+        dx, dweight = vjp(xp.expand_dims(g, 2))
+        return lambda: dx()[:, :, 0], lambda: dweight()[:, :, 0]
+
+    return y[:, :, 0], squeezed
+
+
+@op(examples=lambda rng: [(rng.permutation(80).reshape(2, 2, 4, 5) * 0.1, {"kernel": 2}),
+                          (rng.permutation(60).reshape(1, 3, 4, 5) * 0.1, {"kernel": (2, 3), "stride": 1})])
+def max_pool2d(xp, x, *, kernel, stride=None):
+    """The largest element under each window; ties share the gradient. x: (B, D, height, width)."""
+    kernel = _pair(kernel)
+    cuts = _patches(x, kernel, _pair(kernel if stride is None else stride))
+    shape = x.shape
+    patches = xp.stack([x[cut] for cut in cuts])                                             # (kh kw, B, D, h', w')
+    best = xp.max(patches, axis=0)
+
+    def vjp(g):
+        ties = (patches == best).astype(g.dtype)
+        share = g / xp.sum(ties, axis=0)
+        dx = xp.scatter_add(ties[0] * share, index=cuts[0], shape=shape)
+        for k in range(1, len(cuts)):
+            dx = dx + xp.scatter_add(ties[k] * share, index=cuts[k], shape=shape)
+        return (dx,)
+
+    return best, vjp
+
+
+@op(examples=lambda rng: [(rng.normal(size=(2, 2, 4, 5)), {"kernel": 2}),
+                          (rng.normal(size=(1, 3, 4, 5)), {"kernel": (2, 3), "stride": 1})])
+def avg_pool2d(xp, x, *, kernel, stride=None):
+    """The mean under each window. x: (B, D, height, width)."""
+    kernel = _pair(kernel)
+    cuts = _patches(x, kernel, _pair(kernel if stride is None else stride))
+    shape = x.shape
+    scale = 1 / len(cuts)
+
+    def vjp(g):
+        share = g * scale
+        dx = xp.scatter_add(share, index=cuts[0], shape=shape)
+        for cut in cuts[1:]:
+            dx = dx + xp.scatter_add(share, index=cut, shape=shape)
+        return (dx,)
+
+    return xp.sum(xp.stack([x[cut] for cut in cuts]), axis=0) * scale, vjp
+
+
+@op(examples=lambda rng: [(rng.normal(size=(2, 1, 6)), rng.normal(size=(2, 1, 3))),
+                          (rng.normal(size=5), rng.normal(size=5)), (rng.normal(size=(2, 4)), rng.normal(size=(2, 1)))])
+def circular_convolution(xp, weights, offsets):
+    """Rotate a weighting by a distribution over offsets -S//2 .. S//2.
+
+        y(i) = sum_j weights(i - j mod N) offsets(j)                                            NTM eq. (8)
+
+    weights: (..., N), offsets: (..., S) with S odd and at most N
+    raises:  ValueError where S is even or larger than N
+    """
+    slots, width = weights.shape[-1], offsets.shape[-1]
+    if width % 2 == 0 or width > slots:
+        raise ValueError(f"circular_convolution: {width} offsets over {slots} slots; expected an odd number of at most "
+                         f"{slots}")
+    half = width // 2
+
+    def ring(x):
+        return xp.concatenate([x[..., slots - half:], x, x[..., :half]], axis=-1) if half else x
+
+    padded = ring(weights)                                                                   # (..., N + 2 half)
+    shifted = [padded[..., width - 1 - k:width - 1 - k + slots] for k in range(width)]
+
+    def to_weights(g):
+        g = ring(g)
+        return _total([g[..., k:k + slots] * offsets[..., k:k + 1] for k in range(width)])
+
+    def to_offsets(g):
+        return xp.stack([xp.sum(g * part, axis=-1) for part in shifted], axis=-1)
+
+    return (_total([part * offsets[..., k:k + 1] for k, part in enumerate(shifted)]),
+            lambda g: (lambda: to_weights(g), lambda: to_offsets(g)))
+
+
+def _total(parts):
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

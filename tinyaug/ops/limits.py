@@ -1,0 +1,27 @@
+"""The smallest and largest numbers of a dtype.
+
+A vjp that would multiply by 1/0 divides by the smallest number instead. The factor is then huge but finite, and a
+cotangent of 0 stays 0: the gradient of where(x > 0, log(x), 0) at x = 0 is 0 and not 0 * inf = NaN.
+"""
+
+import numpy as np
+
+_TINIEST = {np.dtype(t): float(np.finfo(t).tiny) for t in (np.float16, np.float32, np.float64)}
+_LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in (np.float16, np.float32, np.float64)}
+
+
+def tiniest(x) -> float:
+    """The smallest normal positive number of x's dtype."""
+    return _TINIEST[x.dtype]
+
+
+def largest(x) -> float:
+    """The largest finite number of x's dtype."""
+    return _LARGEST[x.dtype]
+
+
+def nonzero(xp, x, like):
+    """x with the smallest number of like's dtype in place of 0, to divide by."""
+    if isinstance(x, (int, float)):
+        return x or tiniest(like)
+    return xp.where(x == 0, tiniest(like), x)
