@@ -153,19 +153,25 @@ def test_a_resume_keeps_the_config_and_adds_its_environment(tmp_path):
         Run(tmp_path, resume=True)
 
 
-def test_the_log_is_cut_to_a_step_and_torn_lines_are_dropped(tmp_path):
+def test_the_log_is_cut_to_a_checkpoint_and_torn_lines_are_dropped(tmp_path):
     with Run(tmp_path) as run:
         for step in range(1, 6):
             run.log(step, train={"loss": 1 / step})
             run.log_time(step, step / 7)
+            if step == 3:
+                sizes = run.sync_logs()
         before = (tmp_path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
         with open(tmp_path / "metrics.jsonl", "ab") as file:
             file.write(b'{"step": 3, "tr')
         assert [record["step"] for record in run.read_log()] == [1, 2, 3, 4, 5]
-        run.cut_logs(3)
+        run.cut_logs(sizes)
         assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(before[:3])
         assert [record["step"] for record in run.read_log("times.jsonl")] == [1, 2, 3]
-        run.cut_logs(0)
+        (tmp_path / "times.jsonl").unlink()
+        (tmp_path / "metrics.jsonl").write_bytes(b"short")
+        run.cut_logs(sizes)
+        assert (tmp_path / "metrics.jsonl").read_bytes() == b"short"
+        run.cut_logs({})
         assert (tmp_path / "metrics.jsonl").read_bytes() == b"" and not run.lost
 
 
@@ -199,7 +205,7 @@ def test_a_log_that_cannot_exist_never_raises(tmp_path):
         run.log_time(1, 0.5)
         run.sync_logs()
         (tmp_path / "times.jsonl").unlink()
-        run.cut_logs(0)
+        run.cut_logs({})
         assert run.lost[:2] == ["writing metrics.jsonl", "writing times.jsonl"]
 
 

@@ -1,7 +1,7 @@
 """The lock of a run folder: two processes never work in one, and a dead one never bars the way.
 
 A file that names its process by the number alone outlives that process, and numbers are given out again. A
-number together with the moment at which the process began belongs to one process for ever: the lock holds both.
+number together with the moment at which the process began belongs to one process for ever: hence both.
 """
 
 from __future__ import annotations

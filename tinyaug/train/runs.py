@@ -99,17 +99,22 @@ class Run:
 
     def read_log(self, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
         """The records of a log, oldest first, without lines that a crash or a full disk left incomplete."""
-        return [record for record, _ in _records(self.folder / name)]
+        return list(_records(self.folder / name))
 
-    def cut_logs(self, step: int) -> None:
-        """Drop all records of later steps: a resume repeats those steps, and its log shall tell them once."""
+    def cut_logs(self, sizes: dict[str, int]) -> None:
+        """Cut each log to what it was at a checkpoint: a resume from there tells the later steps anew."""
         for name in LOGS:
-            self._try(f"cutting {name}", _cut, self.folder / name, step)
+            self._try(f"cutting {name}", _cut, self.folder / name, sizes.get(name, 0))
 
-    def sync_logs(self) -> None:
-        """Make the logs durable: a checkpoint must not outlive the records before it. Never raises."""
+    def sync_logs(self) -> dict[str, int]:
+        """Make the logs durable, for a checkpoint must not outlive the records before it. Never raises.
+
+        returns: the size of each log in bytes, for `cut_logs`
+        """
         for name in LOGS:
             self._try(f"syncing {name}", _sync, self.folder / name)
+        paths = [self.folder / name for name in LOGS]
+        return {path.name: path.stat().st_size for path in paths if path.is_file()}
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write a JSON file of the folder at one moment: config.json, environment.json, result.json.
@@ -218,22 +223,17 @@ def _append(path: Path, line: bytes) -> None:
             raise
 
 
-def _records(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """(record, its bytes) of each line that is whole."""
-    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            record = json.loads(line)
+            yield json.loads(line)
         except ValueError:
             continue
-        if line.endswith(b"\n") and isinstance(record, dict) and "step" in record:
-            yield record, line
 
 
-def _cut(path: Path, step: int) -> None:
-    """Keep the whole lines of records up to `step`."""
-    kept = b"".join(line for record, line in _records(path) if record["step"] <= step)
-    if path.exists() and kept != path.read_bytes():
-        checkpoint.write(path, kept)
+def _cut(path: Path, size: int) -> None:
+    if path.exists() and path.stat().st_size > size:  # never the other way: it would be filled up with zeros
+        os.truncate(path, size)
 
 
 def _sync(path: Path) -> None:
