@@ -253,13 +253,13 @@ def to_host(array):
 
 
 def asarray(x, dtype=None):
-    """A device array of a device array, a number or a list of numbers. A host array: see to_device."""
-    return StrictArray(np.asarray(_unwrap(x), dtype))
+    """A device array of anything. A host array is copied: in CuPy too, this asks for it by name."""
+    return array(x, dtype) if isinstance(x, np.ndarray) else StrictArray(np.asarray(_unwrap(x), dtype))
 
 
 def array(x, dtype=None, copy=True):
     """As asarray, but a copy."""
-    return StrictArray(np.array(_unwrap(x), dtype, copy=copy))
+    return StrictArray(np.array(x if isinstance(x, np.ndarray) else _unwrap(x), dtype, copy=copy))
 
 
 def where(condition, x, y):
