@@ -20,6 +20,13 @@ def largest(x) -> float:
     return _LARGEST[x.dtype]
 
 
+def ceiling(xp, x, axis):
+    """The maximum along an axis, to subtract before exp: finite for a row of -inf, 0 for a row of no elements."""
+    if x.size == 0:
+        return xp.sum(x, axis=axis, keepdims=True)
+    return xp.maximum(xp.max(x, axis=axis, keepdims=True), -1 / tiniest(x))
+
+
 def nonzero(xp, x, like):
     """x with the smallest number of like's dtype in place of 0, to divide by."""
     if isinstance(x, (int, float)):

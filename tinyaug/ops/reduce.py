@@ -1,7 +1,7 @@
 """Reductions: many numbers in, one out, along one axis, several, or all. axis and keepdims are NumPy's."""
 
 from tinyaug.autograd import op
-from tinyaug.ops.limits import tiniest
+from tinyaug.ops.limits import ceiling, tiniest
 
 
 def axes(rng, make=None):
@@ -160,7 +160,7 @@ def norm(xp, x, *, axis=None, keepdims=False):
 def logsumexp(xp, x, *, axis=None, keepdims=False):
     """log(sum(exp(x))), shifted by the maximum so that nothing overflows; of a row of -inf it is -inf."""
     shape = x.shape
-    top = xp.maximum(xp.max(x, axis=axis, keepdims=True), -1 / tiniest(x))
+    top = ceiling(xp, x, axis)
     parts = xp.exp(x - top)
     total = xp.sum(parts, axis=axis, keepdims=True)
     value = xp.log(total) + top
