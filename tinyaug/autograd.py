@@ -27,7 +27,7 @@ from types import FunctionType
 
 import numpy as np
 
-from tinyaug.arrays import NAMESPACES, array_module, default_dtype, device_of, to_device, to_host
+from tinyaug.arrays import NAMESPACES, Products, array_module, default_dtype, device_of, to_device, to_host
 
 __all__ = ["Tensor", "Node", "OPS", "op", "gradients", "grad", "value_and_grad", "jacobian", "hvp", "no_grad",
            "stop_gradient", "observe", "as_tensor"]
@@ -58,7 +58,7 @@ class Tensor:
             raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {self.data.dtype}")
         self.requires_grad = requires_grad
         self.grad = None
-        self.source = None       # (node, index) of the op output that this is; None for a leaf
+        self.source = None       # the Node that this came from, (Node, index) for one of several outputs; None for a leaf
 
     shape = property(lambda self: self.data.shape, doc="tuple of sizes")
     dtype = property(lambda self: self.data.dtype)
@@ -174,17 +174,21 @@ class Node:
     vjp: cotangents -> one gradient an input; None once a backward pass has used and released it
     shapes: the shapes of several outputs, to fill in zeros for those that nobody used; None for a single output
     clock: nodes are numbered as they are made, so a node is always newer than its inputs
+
+    Nodes are filled in by `apply`, without an __init__: a call less for every op.
     """
 
     __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock")
 
-    def __init__(self, op, inputs, keywords, vjp, shapes):
-        self.op = op
-        self.inputs = inputs
-        self.keywords = keywords
-        self.vjp = vjp
-        self.shapes = shapes
-        self.clock = next(_clock)
+
+def _several(xp, kind, name, node, arrays, results):
+    """The outputs of an op that has several, as Tensors."""
+    results = [r if type(r) is kind else xp.asarray(r) for r in results]
+    if node is not None:
+        node.shapes = [r.shape for r in results]
+    if _observers:
+        _tell("forward", name, node, tuple(arrays), tuple(results))
+    return tuple([_wrap(r, node is not None, (node, i) if node is not None else None) for i, r in enumerate(results)])
 
 
 def op(*, examples, constant=(), adapt=None):
@@ -215,7 +219,7 @@ def op(*, examples, constant=(), adapt=None):
                 keywords.update(zip(names, args[width:]))
                 args = args[:width]
             arrays = []
-            kind = dtype = None
+            dtype = None
             tracked = odd = False
             for x in args:
                 if isinstance(x, Tensor):
@@ -223,9 +227,9 @@ def op(*, examples, constant=(), adapt=None):
                     arrays.append(data)
                     if x.requires_grad:
                         tracked = True
-                    if kind is None:
-                        kind = type(data)
+                    if dtype is None:
                         dtype = data.dtype
+                        kind = type(data)
                     elif data.dtype is not dtype or type(data) is not kind:
                         odd = True
                 else:
@@ -235,19 +239,20 @@ def op(*, examples, constant=(), adapt=None):
                 args, arrays, kind = _settle(name, args, arrays, fixed)
             xp = NAMESPACES[kind]
             result, vjp = body(xp, *arrays, **keywords)
-            tracked = tracked and _tracking and vjp is not None
+            node = None
+            if tracked and _tracking and vjp is not None:
+                node = _new(Node)
+                node.op, node.inputs, node.keywords, node.vjp = apply, args, keywords, vjp
+                node.shapes, node.clock = None, next(_clock)
             if type(result) is tuple:
-                outputs = tuple([r if type(r) is kind else xp.asarray(r) for r in result])
-                node = Node(apply, args, keywords, vjp, [r.shape for r in outputs]) if tracked else None
-                if _observers:
-                    _tell("forward", name, node, tuple(arrays), outputs)
-                return tuple([_wrap(r, tracked, (node, i) if tracked else None) for i, r in enumerate(outputs)])
+                return _several(xp, kind, name, node, arrays, result)
             if type(result) is not kind:
                 result = xp.asarray(result)
-            node = Node(apply, args, keywords, vjp, None) if tracked else None
             if _observers:
                 _tell("forward", name, node, tuple(arrays), (result,))
-            return _wrap(result, tracked, (node, 0) if tracked else None)
+            y = _new(Tensor)
+            y.data, y.grad, y.source, y.requires_grad = result, None, node, node is not None
+            return y
 
         apply.body, apply.examples, apply.constant = body, examples, fixed
         OPS[name] = apply
@@ -294,6 +299,7 @@ class OpsNamespace:
 
     def __init__(self, kind):
         self.arange = NAMESPACES[kind].arange      # positions are plain arrays, as in any other namespace
+        self.products = lambda left, right: OPS["transpose"](left) @ right
 
     def __getattr__(self, name):
         if name in OPS:
@@ -314,89 +320,104 @@ def _backpropagate(outputs, cotangents, wanted, retain, create):
 
     returns: [(leaf, gradient), ...], or the list of gradients of `wanted`, None where there is no path
     """
-    pending = {}         # (node, output index) -> cotangent that has arrived so far
-    leaves = {}          # id(leaf) -> [leaf, gradient]
-    keep = None if wanted is None else {x.source if x.source else id(x): None for x in wanted}
-
-    def deliver(x, g):
-        source = x.source
-        if source is None:
-            entry = leaves.get(id(x))
-            if entry is None:
-                leaves[id(x)] = [x, g]
-            else:
-                entry[1] = entry[1] + g
-        else:
-            before = pending.get(source)
-            pending[source] = g if before is None else before + g
-
+    pending = {}         # Node, or (Node, output index) -> the cotangent that has arrived so far
+    leaves = {}          # leaf -> its gradient so far
     for y, g in zip(outputs, cotangents):
         if not y.requires_grad:
             raise RuntimeError("backward: nothing that led to this Tensor requires a gradient")
-        deliver(y, _first_cotangent(y, g, create))
+        where = leaves if y.source is None else pending
+        key = y if y.source is None else y.source
+        g = _first_cotangent(y, g, create)
+        where[key] = where[key] + g if key in where else g
+    kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
     with _graph(create), np.errstate(all="ignore"):
-        for node in _newest_first(outputs):
-            _visit(node, pending, keep, deliver, retain, create)
-    if keep is None:
-        return list(leaves.values())
-    keep.update((key, entry[1]) for key, entry in leaves.items() if key in keep)
-    return [keep[x.source if x.source else id(x)] for x in wanted]
+        nodes = _oldest_first(outputs)
+        while nodes:
+            node = nodes.pop()                       # the newest, let go of as it is used
+            arrived = _collect(node, pending) if node.shapes is not None else (pending.pop(node, None),)
+            if kept is not None:
+                _keep(kept, node, arrived)
+            if arrived[0] is not None:
+                if node.vjp is None:
+                    raise RuntimeError(f"backward: the graph at {node.op.__name__} was released by an earlier backward; "
+                                       "call that one with retain_graph=True")
+                found = (_on_tensors(node) if create else node.vjp)(*arrived)
+                if _observers:
+                    found = tuple([evaluate(g) for g in found])
+                    _tell("backward", node.op.__name__, node, tuple(arrived), found)
+                for x, g in zip(node.inputs, found):
+                    if g is None or not isinstance(x, Tensor) or not x.requires_grad:
+                        continue
+                    if type(g) is FunctionType:
+                        g = g()
+                    data = x.data
+                    if g.shape != data.shape:
+                        g = unbroadcast(g, data.shape, node.op.__name__)
+                    if g.dtype is not data.dtype and g.dtype != data.dtype:
+                        raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
+                    source = x.source
+                    if source is None:
+                        leaves[x] = leaves[x] + g if x in leaves else g
+                        continue
+                    if type(g) is Products:
+                        g = g.value()
+                    pending[source] = pending[source] + g if source in pending else g
+            if not retain:
+                node.vjp = None
+                node.inputs = ()
+        for x, g in leaves.items():
+            if type(g) is Products:
+                leaves[x] = g.value()
+    if wanted is None:
+        return list(leaves.items())
+    return [leaves.get(x) if x.source is None else kept[x.source] for x in wanted]
 
 
-def _newest_first(outputs):
-    """Every node that the outputs were computed from, newest first: each comes before all of its inputs."""
-    stack = [y.source[0] for y in outputs if y.source is not None]
-    seen = set(stack)
-    for node in stack:                    # the list grows while it is walked
+def evaluate(g):
+    """A gradient as an array, whatever a vjp gave for it."""
+    g = g() if type(g) is FunctionType else g
+    return g.value() if type(g) is Products else g
+
+
+def _oldest_first(outputs):
+    """Every node that the outputs were computed from; reversed, each comes before all of its inputs."""
+    nodes = []
+    for y in outputs:
+        if y.source is not None:
+            nodes.append(y.source if type(y.source) is Node else y.source[0])
+    seen = set(nodes)
+    for node in nodes:                               # the list grows while it is walked
         for x in node.inputs:
-            if isinstance(x, Tensor) and x.source is not None and (parent := x.source[0]) not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    stack = list(seen)
-    stack.sort(key=attrgetter("clock"), reverse=True)
-    stack.reverse()                       # so that pop() hands out the newest and lets go of it
-    while stack:
-        yield stack.pop()
+            if isinstance(x, Tensor):
+                parent = x.source
+                if parent is not None:
+                    if type(parent) is tuple:
+                        parent = parent[0]
+                    if parent not in seen:
+                        seen.add(parent)
+                        nodes.append(parent)
+    nodes.sort(key=_by_clock)
+    return nodes
 
 
-def _visit(node, pending, keep, deliver, retain, create):
-    """Turn the cotangents of one node's outputs into those of its inputs."""
-    if node.vjp is None:
-        raise RuntimeError(f"backward: the graph at {node.op.__name__} was released by an earlier backward; "
-                           "call that one with retain_graph=True")
-    if node.shapes is None:
-        key = (node, 0)
-        g = pending.pop(key, None)
-        if keep is not None and key in keep:
-            keep[key] = g
-        cotangents = (g,)
-    else:
-        cotangents = [pending.pop((node, i), None) for i in range(len(node.shapes))]
-        if keep is not None:
-            keep.update(((node, i), g) for i, g in enumerate(cotangents) if (node, i) in keep)
-        some = next((g for g in cotangents if g is not None), None)
-        if some is not None:
-            cotangents = [_zeros(some, shape) if g is None else g for g, shape in zip(cotangents, node.shapes)]
-    if cotangents[0] is not None:
-        vjp = _on_tensors(node) if create else node.vjp
-        gradients = vjp(*cotangents)
-        if _observers:
-            gradients = tuple([g() if type(g) is FunctionType else g for g in gradients])
-            _tell("backward", node.op.__name__, node, tuple(cotangents), gradients)
-        for x, g in zip(node.inputs, gradients):
-            if g is None or not isinstance(x, Tensor) or not x.requires_grad:
-                continue
-            if type(g) is FunctionType:
-                g = g()
-            data = x.data
-            if g.shape != data.shape:
-                g = unbroadcast(g, data.shape, node.op.__name__)
-            if g.dtype is not data.dtype and g.dtype != data.dtype:
-                raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
-            deliver(x, g)
-    if not retain:
-        node.vjp = None
-        node.inputs = ()
+_by_clock = attrgetter("clock")
+
+
+def _collect(node, pending):
+    """The cotangents of a node's several outputs, zeros for those that nobody used; [None] if none was used."""
+    arrived = [pending.pop((node, i), None) for i in range(len(node.shapes))]
+    some = next((g for g in arrived if g is not None), None)
+    if some is None:
+        return [None]
+    return [_zeros(some, shape) if g is None else g for g, shape in zip(arrived, node.shapes)]
+
+
+def _keep(kept, node, arrived):
+    """Note the cotangents that somebody asked for by name."""
+    if node in kept:
+        kept[node] = arrived[0]
+    if node.shapes is not None and arrived[0] is not None:
+        kept.update(((node, i), g) for i, g in enumerate(arrived) if (node, i) in kept)
 
 
 def _zeros(like, shape):
@@ -431,7 +452,10 @@ def unbroadcast(g, shape, name="unbroadcast"):
                                        if size == 1 and g.shape[extra + i] != 1) if extra >= 0 else ()
     if extra < 0 or any(size not in (1, g.shape[extra + i]) for i, size in enumerate(shape)):
         raise ValueError(f"{name}: its vjp gives shape {g.shape} for an input of shape {shape}")
-    return g.sum(axis=axes, keepdims=True).reshape(shape)
+    if extra == 1 and len(axes) == 1 and g.shape[0] == 1:
+        return g.reshape(shape)                      # a batch of one: nothing to add up
+    total = OPS["sum"] if isinstance(g, Tensor) else array_module(g).sum
+    return total(g, axis=axes, keepdims=True).reshape(shape)
 
 
 @contextmanager

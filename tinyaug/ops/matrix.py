@@ -21,17 +21,17 @@ def matmul(xp, x, y):
 
     def left(g):
         if rows == 2 and columns == 2:
-            return g @ xp.swapaxes(y, 0, 1)
+            return g @ y.T
         matrix = y.reshape((-1, 1)) if columns == 1 else y
         dx = sides(g) @ xp.swapaxes(matrix, -1, -2)
         return dx[..., 0, :] if rows == 1 else dx
 
     def right(g):
         if rows == 2 and columns == 2:
-            return xp.swapaxes(x, 0, 1) @ g
+            return xp.products(x, g)
+        if rows > 2 and columns == 2 and x.size and g.size:     # one product over all leading axes
+            return xp.products(x.reshape((-1, x.shape[-1])), g.reshape((-1, g.shape[-1])))
         matrix = x.reshape((1, -1)) if rows == 1 else x
-        if columns == 2 and rows > 2:             # one product over all leading axes instead of one each and a sum
-            return matrix.reshape((-1, x.shape[-1])).T @ g.reshape((-1, g.shape[-1]))
         dy = xp.swapaxes(matrix, -1, -2) @ sides(g)
         return dy[..., 0] if columns == 1 else dy
 

@@ -4,7 +4,7 @@ from math import pi, sqrt
 
 from tinyaug.autograd import op
 from tinyaug.ops.arithmetic import apart
-from tinyaug.ops.limits import tiniest
+from tinyaug.ops.limits import ceiling
 
 
 def one(rng):
@@ -19,14 +19,19 @@ def kinked(rng):
 def sigmoid(xp, x):
     """1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
     y = xp.tanh(x * 0.5) * 0.5 + 0.5
-    return y, lambda g: (g * y * (1 - y),)
+
+    def vjp(g):
+        gy = g * y
+        return (gy - gy * y,)
+
+    return y, vjp
 
 
 @op(examples=one)
 def tanh(xp, x):
     """Hyperbolic tangent."""
     y = xp.tanh(x)
-    return y, lambda g: (g * (1 - y * y),)
+    return y, lambda g: (g - g * y * y,)
 
 
 @op(examples=kinked)
@@ -72,7 +77,7 @@ def softmax(xp, x, *, axis=-1):
 
         dx = y * (g - sum(g * y))
     """
-    parts = xp.exp(x - xp.maximum(xp.max(x, axis=axis, keepdims=True), -1 / tiniest(x)))
+    parts = xp.exp(x - ceiling(xp, x, axis))
     # the largest part is exp(0) = 1, so the total is at least 1, or 0 for a row of -inf
     y = parts / xp.maximum(xp.sum(parts, axis=axis, keepdims=True), 0.5)
 
@@ -86,7 +91,7 @@ def softmax(xp, x, *, axis=-1):
 @op(examples=lambda rng: [(rng.normal(size=(3, 4)),), (rng.normal(size=(2, 3, 4)), {"axis": 1})])
 def log_softmax(xp, x, *, axis=-1):
     """log(softmax(x)), without leaving the range of the dtype."""
-    left = x - xp.maximum(xp.max(x, axis=axis, keepdims=True), -1 / tiniest(x))
+    left = x - ceiling(xp, x, axis)
     parts = xp.exp(left)
     total = xp.sum(parts, axis=axis, keepdims=True)
     return (left - xp.log(total),

@@ -1,0 +1,78 @@
+"""Where to read and write: the four steps of the Neural Turing Machine's addressing (Graves et al. 2014, section 3.3).
+
+    content_weights -> interpolate -> shift -> sharpen
+
+Each is a pure function from weightings to weightings. A weighting is a distribution over the N slots of a memory;
+R heads address side by side, so a weighting is (B, R, N).
+"""
+
+from tinyaug import ops
+
+__all__ = ["cosine_similarity", "content_weights", "interpolate", "shift", "sharpen"]
+
+EPSILON = 1e-8     # squared, it keeps the norm of a zero row away from 0; against a row of length 1 it is nothing
+
+
+def cosine_similarity(key, memory):
+    """Cosine of the angle between each key and each row.
+
+        K[u, v] = u . v / (|u| |v|)                                                          NTM eq. (6)
+
+    key: (B, R, W), memory: (B, N, W) -> (B, R, N)
+
+    Deviation: |v| is sqrt(v . v + epsilon), so a zero row has similarity 0 and not 0/0.
+    """
+    key_length = ops.sqrt(ops.sum(key * key, axis=-1, keepdims=True) + EPSILON)             # (B, R, 1)
+    row_length = ops.sqrt(ops.sum(memory * memory, axis=-1) + EPSILON)                      # (B, N)
+    products = (key / key_length) @ ops.swapaxes(memory, -1, -2)                            # (B, R, N)
+    return products / ops.expand_dims(row_length, -2)
+
+
+def content_weights(key, strength, memory):
+    """Attend to the rows that look like the key.
+
+        w_c(i) = exp(strength K[key, M(i)]) / sum_j exp(strength K[key, M(j)])               NTM eq. (5)
+
+    key: (B, R, W), strength: (B, R, 1) positive, memory: (B, N, W) -> (B, R, N), rows sum to 1
+    """
+    return ops.softmax(strength * cosine_similarity(key, memory), axis=-1)
+
+
+def interpolate(weights, before, gate):
+    """Between the content weighting and that of the step before.
+
+        w_g = g w_c + (1 - g) w_{t-1}                                                        NTM eq. (7)
+
+    weights, before: (B, R, N), gate: (B, R, 1) in 0 .. 1 -> (B, R, N)
+    """
+    return before + gate * (weights - before)
+
+
+def shift(weights, offsets):
+    """Rotate a weighting: circular convolution with a distribution over offsets.
+
+        w~(i) = sum_j w_g(j) s(i - j mod N)                                                  NTM eq. (8)
+
+    weights: (B, R, N)  gated weighting w_g, rows sum to 1
+    offsets: (B, R, S)  shift weighting s over -S//2 .. S//2, rows sum to 1
+    returns: (B, R, N)  rows sum to 1
+    raises:  ValueError where S is even or larger than N
+
+    Deviation: S is any odd width; the paper's experiments use 3.
+    """
+    return ops.circular_convolution(weights, offsets)
+
+
+def sharpen(weights, sharpening):
+    """Undo the blur that shifting leaves.
+
+        w(i) = w~(i)^gamma / sum_j w~(j)^gamma                                               NTM eq. (9)
+
+    weights: (B, R, N), sharpening: (B, R, 1) at least 1 -> (B, R, N), rows sum to 1
+
+    It is computed as softmax(gamma log(w~)): the same function, but a large gamma cannot make every power underflow
+    to 0 and the sum with them.
+
+    Deviation: log(w~ + 1e-12), since log 0 has no finite gradient; next to a weight of 1e-6 it changes nothing.
+    """
+    return ops.softmax(sharpening * ops.log(weights + 1e-12), axis=-1)

@@ -1,0 +1,126 @@
+"""The memory of the Neural Turing Machine (Graves, Wayne, Danihelka 2014): a matrix and the heads that move over it."""
+
+from typing import NamedTuple
+
+from tinyaug import ops
+from tinyaug.autograd import Tensor
+from tinyaug.memory.addressing import content_weights, interpolate, sharpen, shift
+from tinyaug.memory.control import ControlLayout
+from tinyaug.nn import initialise
+from tinyaug.nn.cells import repeat_for_batch
+from tinyaug.nn.module import Constant, Module, Parameter
+
+__all__ = ["NTMMemory", "NTMState", "erase_and_add"]
+
+
+class NTMState(NamedTuple):
+    """What the memory carries from step to step. H = read heads, then write heads."""
+
+    memory: Tensor                    # (B, N, W)
+    weights: Tensor                   # (B, H, N)
+    reads: Tensor                     # (B, R, W)
+
+
+def erase_and_add(memory, weights, erase, add):
+    """Each head first erases, then adds, at the slots that it attends to.
+
+        M~(i) = M(i) * (1 - w(i) e)                                                          NTM eq. (3)
+        M(i) = M~(i) + w(i) a                                                                NTM eq. (4)
+
+    memory: (B, N, W), weights: (B, H, N), erase: (B, H, W) in 0 .. 1, add: (B, H, W) -> (B, N, W)
+
+    With several heads all erase before any adds, so their order does not matter.
+    """
+    columns = ops.swapaxes(weights, -1, -2)                                                  # (B, N, H)
+    for head in range(weights.shape[1]):
+        one = slice(head, head + 1)
+        memory = memory * (1 - columns[:, :, one] @ erase[:, one])
+    return memory + columns @ add
+
+
+class NTMMemory(Module):
+    """A memory of `slots` rows, `width` numbers each, with any number of read and write heads.
+
+    control: (B, control_size), the controller's orders for all heads, squashed by the table `layout`
+    returns: reads (B, R, W) and the state
+
+    All heads address the memory as the step before left it; then the read heads read, r = sum_i w(i) M(i), NTM eq.
+    (2), and the write heads write, eqs. (3) and (4).
+
+    memory_start: "constant" (1e-6 everywhere; Collier and Beel 2018), "noise" (fixed, uniform in +-1/sqrt(N + W)) or
+                  "learned" (the paper's "bias values")
+    weights_start: "first" (all heads on slot 0), "zero" (nowhere) or "even"
+
+    Deviation: the paper does not say where the heads start. A head that starts somewhere can learn to move on from
+    there; one that starts nowhere has to find a place first, and some seeds never do.
+    """
+
+    state_notes = {"memory": lambda self: self.memory_start, "weights": lambda self: self.weights_start,
+                   "reads": "learned vectors"}
+
+    def __init__(self, *, slots, width, read_heads=1, write_heads=1, shifts=3, memory_start="constant",
+                 weights_start="first", rng):
+        if read_heads < 1 or write_heads < 1:
+            raise ValueError(f"NTMMemory: {read_heads} read and {write_heads} write heads; expected at least one of each")
+        if shifts % 2 == 0 or shifts > slots:
+            raise ValueError(f"NTMMemory: {shifts} shifts over {slots} slots; expected an odd number of at most {slots}")
+        heads = read_heads + write_heads
+        self.slots, self.width, self.read_heads, self.write_heads = slots, width, read_heads, write_heads
+        self.memory_start, self.weights_start = memory_start, weights_start
+        self.layout = ControlLayout("NTMMemory", [
+            ("key", (heads, width), ops.tanh),
+            ("strength", (heads, 1), ops.softplus),
+            ("gate", (heads, 1), ops.sigmoid),
+            ("shift", (heads, shifts), ops.softmax),
+            ("sharpening", (heads, 1), ops.oneplus),
+            ("erase", (write_heads, width), ops.sigmoid),
+            ("add", (write_heads, width), ops.tanh),
+        ])
+        self.control_size, self.read_size = self.layout.size, read_heads * width
+        self.start_memory = _start_memory(memory_start, slots, width, rng)
+        self.start_weights = Constant(_start_weights(weights_start, heads, slots))
+        self.start_reads = Parameter(initialise.zeros((read_heads, width)))
+
+    def describe(self):
+        """The control vector as a table: name, shape and squashing function of each part."""
+        return self.layout.describe()
+
+    def initial_state(self, batch):
+        return NTMState(*[repeat_for_batch(x, batch) for x in (self.start_memory, self.start_weights, self.start_reads)])
+
+    def forward(self, control, state):
+        order = self.layout.split(control)
+        weights = self.address(order, state)
+        read_weights, write_weights = ops.split(weights, [self.read_heads], axis=1)
+        reads = read_weights @ state.memory                                                  # (B, R, W)
+        memory = erase_and_add(state.memory, write_weights, order["erase"], order["add"])
+        return reads, NTMState(memory, weights, reads)
+
+    def address(self, order, state):
+        """The weightings of all heads, NTM eqs. (5) to (9): (B, H, N)."""
+        weights = content_weights(order["key"], order["strength"], state.memory)
+        weights = interpolate(weights, state.weights, order["gate"])
+        weights = shift(weights, order["shift"])
+        return sharpen(weights, order["sharpening"])
+
+
+def _start_memory(start, slots, width, rng):
+    if start == "constant":
+        return Constant(initialise.constant((slots, width), 1e-6))
+    limit = (slots + width) ** -0.5
+    if start == "noise":
+        return Constant(initialise.uniform(rng, (slots, width), limit))
+    if start == "learned":
+        return Parameter(initialise.uniform(rng, (slots, width), limit))
+    raise ValueError(f"NTMMemory: memory_start {start!r}, expected constant, noise or learned")
+
+
+def _start_weights(start, heads, slots):
+    weights = initialise.zeros((heads, slots))
+    if start == "first":
+        weights[:, 0] = 1.0
+    elif start == "even":
+        weights += 1 / slots
+    elif start != "zero":
+        raise ValueError(f"NTMMemory: weights_start {start!r}, expected first, zero or even")
+    return weights
