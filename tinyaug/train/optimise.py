@@ -120,7 +120,7 @@ class Optimiser:
         return g
 
     def _norm(self, g: Any) -> Any:
-        return self.xp.sqrt(self.xp.sum(g * g, keepdims=True)).reshape(())
+        return self.xp.sqrt(g.reshape((1, -1)) @ g).reshape(())
 
     def _draw(self) -> Any:
         assert self.rng is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -71,7 +72,8 @@ def _bar(step: int, steps: int | None) -> Any:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=steps, initial=step, unit="step", dynamic_ncols=True)
+    size = shutil.get_terminal_size()  # 80 by 24 where a terminal says 0 by 0, as some containers' do
+    return tqdm(total=steps, initial=step, unit="step", ncols=size.columns, nrows=size.lines)
 
 
 def numbers(metrics: Mapping[str, Any]) -> str:

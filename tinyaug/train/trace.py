@@ -68,7 +68,8 @@ def trace(loss: Callable[..., Tensor], batch: tuple, model: Module,
             value = loss(*batch)
             if not _is_finite(value.data):
                 return observer.births.get(id(value.data))
-            value.backward()
+            if value.requires_grad:
+                value.backward()
         return observer.first_backward
     finally:
         for parameter, gradient in zip(model.parameters(), gradients, strict=True):
