@@ -174,11 +174,13 @@ class Node:
     vjp: cotangents -> one gradient an input; None once a backward pass has used and released it
     shapes: the shapes of several outputs, to fill in zeros for those that nobody used; None for a single output
     clock: nodes are numbered as they are made, so a node is always newer than its inputs
+    arrived: during a backward pass, the cotangent so far: an array, or {output index: array} for several outputs
+    walk: the last backward pass that met this node
 
     Nodes are filled in by `apply`, without an __init__: a call less for every op.
     """
 
-    __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock")
+    __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock", "arrived", "walk")
 
 
 def _several(xp, kind, name, node, arrays, results):
@@ -243,7 +245,8 @@ def op(*, examples, constant=(), adapt=None):
             if tracked and _tracking and vjp is not None:
                 node = _new(Node)
                 node.op, node.inputs, node.keywords, node.vjp = apply, args, keywords, vjp
-                node.shapes, node.clock = None, next(_clock)
+                node.shapes = node.arrived = node.walk = None
+                node.clock = next(_clock)
             if type(result) is tuple:
                 return _several(xp, kind, name, node, arrays, result)
             if type(result) is not kind:
@@ -320,31 +323,28 @@ def _backpropagate(outputs, cotangents, wanted, retain, create):
 
     returns: [(leaf, gradient), ...], or the list of gradients of `wanted`, None where there is no path
     """
-    pending = {}         # Node, or (Node, output index) -> the cotangent that has arrived so far
     leaves = {}          # leaf -> its gradient so far
-    for y, g in zip(outputs, cotangents):
-        if not y.requires_grad:
-            raise RuntimeError("backward: nothing that led to this Tensor requires a gradient")
-        where = leaves if y.source is None else pending
-        key = y if y.source is None else y.source
-        g = _first_cotangent(y, g, create)
-        where[key] = where[key] + g if key in where else g
     kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
     with _graph(create), np.errstate(all="ignore"):
         nodes = _oldest_first(outputs)
+        for y, g in zip(outputs, cotangents):
+            _deliver(y, _first_cotangent(y, g, create), leaves)
         while nodes:
             node = nodes.pop()                       # the newest, let go of as it is used
-            arrived = _collect(node, pending) if node.shapes is not None else (pending.pop(node, None),)
+            arrived = node.arrived
             if kept is not None:
-                _keep(kept, node, arrived)
-            if arrived[0] is not None:
+                _keep(kept, node)
+            if arrived is not None:
                 if node.vjp is None:
                     raise RuntimeError(f"backward: the graph at {node.op.__name__} was released by an earlier backward; "
                                        "call that one with retain_graph=True")
-                found = (_on_tensors(node) if create else node.vjp)(*arrived)
+                node.arrived = None
+                vjp = node.vjp if not create else _on_tensors(node)
+                found = vjp(arrived) if node.shapes is None else vjp(*_filled(node, arrived))
                 if _observers:
                     found = tuple([evaluate(g) for g in found])
-                    _tell("backward", node.op.__name__, node, tuple(arrived), found)
+                    _tell("backward", node.op.__name__, node,
+                          (arrived,) if node.shapes is None else tuple(_filled(node, arrived)), found)
                 for x, g in zip(node.inputs, found):
                     if g is None or not isinstance(x, Tensor) or not x.requires_grad:
                         continue
@@ -356,36 +356,49 @@ def _backpropagate(outputs, cotangents, wanted, retain, create):
                     if g.dtype is not data.dtype and g.dtype != data.dtype:
                         raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
                     source = x.source
-                    if source is None:
-                        leaves[x] = leaves[x] + g if x in leaves else g
-                        continue
-                    if type(g) is Products:
-                        g = g.value()
-                    pending[source] = pending[source] + g if source in pending else g
+                    if type(source) is Node:
+                        if type(g) is Products:
+                            g = g.value()
+                        source.arrived = g if source.arrived is None else source.arrived + g
+                    else:
+                        _deliver(x, g, leaves)
             if not retain:
                 node.vjp = None
                 node.inputs = ()
-        for x, g in leaves.items():
-            if type(g) is Products:
-                leaves[x] = g.value()
+        leaves = {x: evaluate(g) for x, g in leaves.items()}
     if wanted is None:
         return list(leaves.items())
     return [leaves.get(x) if x.source is None else kept[x.source] for x in wanted]
 
 
-def evaluate(g):
-    """A gradient as an array, whatever a vjp gave for it."""
-    g = g() if type(g) is FunctionType else g
-    return g.value() if type(g) is Products else g
+def _deliver(x, g, leaves):
+    """Add a gradient to what has arrived for a leaf, or for one of several outputs of a node."""
+    source = x.source
+    if source is None:
+        leaves[x] = leaves[x] + g if x in leaves else g
+    elif type(source) is Node:
+        source.arrived = g if source.arrived is None else source.arrived + g
+    else:
+        node, i = source
+        if node.arrived is None:
+            node.arrived = {}
+        g = evaluate(g)
+        node.arrived[i] = node.arrived[i] + g if i in node.arrived else g
 
 
 def _oldest_first(outputs):
     """Every node that the outputs were computed from; reversed, each comes before all of its inputs."""
+    walk = object()
     nodes = []
+
     for y in outputs:
+        if not y.requires_grad:
+            raise RuntimeError("backward: nothing that led to this Tensor requires a gradient")
         if y.source is not None:
-            nodes.append(y.source if type(y.source) is Node else y.source[0])
-    seen = set(nodes)
+            node = y.source if type(y.source) is Node else y.source[0]
+            if node.walk is not walk:
+                node.walk, node.arrived = walk, None
+                nodes.append(node)
     for node in nodes:                               # the list grows while it is walked
         for x in node.inputs:
             if isinstance(x, Tensor):
@@ -393,8 +406,8 @@ def _oldest_first(outputs):
                 if parent is not None:
                     if type(parent) is tuple:
                         parent = parent[0]
-                    if parent not in seen:
-                        seen.add(parent)
+                    if parent.walk is not walk:
+                        parent.walk, parent.arrived = walk, None
                         nodes.append(parent)
     nodes.sort(key=_by_clock)
     return nodes
@@ -403,21 +416,24 @@ def _oldest_first(outputs):
 _by_clock = attrgetter("clock")
 
 
-def _collect(node, pending):
-    """The cotangents of a node's several outputs, zeros for those that nobody used; [None] if none was used."""
-    arrived = [pending.pop((node, i), None) for i in range(len(node.shapes))]
-    some = next((g for g in arrived if g is not None), None)
-    if some is None:
-        return [None]
-    return [_zeros(some, shape) if g is None else g for g, shape in zip(arrived, node.shapes)]
+def _filled(node, arrived):
+    """The cotangents of a node's several outputs, zeros for those that nobody used."""
+    some = next(iter(arrived.values()))
+    return [arrived[i] if i in arrived else _zeros(some, shape) for i, shape in enumerate(node.shapes)]
 
 
-def _keep(kept, node, arrived):
+def _keep(kept, node):
     """Note the cotangents that somebody asked for by name."""
     if node in kept:
-        kept[node] = arrived[0]
-    if node.shapes is not None and arrived[0] is not None:
-        kept.update(((node, i), g) for i, g in enumerate(arrived) if (node, i) in kept)
+        kept[node] = node.arrived
+    if node.shapes is not None and node.arrived is not None:
+        kept.update(((node, i), g) for i, g in node.arrived.items() if (node, i) in kept)
+
+
+def evaluate(g):
+    """A gradient as an array, whatever a vjp gave for it."""
+    g = g() if type(g) is FunctionType else g
+    return g.value() if type(g) is Products else g
 
 
 def _zeros(like, shape):

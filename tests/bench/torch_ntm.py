@@ -1,7 +1,7 @@
 """The Neural Turing Machine's copy step by hand in PyTorch eager, with vectorised shifts: what tinyaug is timed against.
 
 The same equations on the same numbers as tinyaug.memory, written as a PyTorch user would: F.linear, batched matmul,
-torch.roll-free shifts on a padded tensor, torch.lerp nowhere. `tuned` merges what an expert would merge.
+shifts as slices of a padded tensor.
 """
 
 import torch
@@ -36,19 +36,17 @@ class TorchNTM:
         hidden = torch.sigmoid(o) * torch.tanh(cell)
         control = hidden @ p["control.weight"] + p["control.bias"]
         writes = heads - self.read_heads
-        key, strength, gate, offsets, gamma, erase, add = control.split(
-            [heads * width, heads, heads, heads * 3, heads, writes * width, writes * width], -1)
-        key = torch.tanh(key).view(batch, heads, width)
-        strength = F.softplus(strength).view(batch, heads, 1)
-        gate = torch.sigmoid(gate).view(batch, heads, 1)
-        offsets = torch.softmax(offsets.view(batch, heads, 3), -1)
-        gamma = 1 + F.softplus(gamma).view(batch, heads, 1)
-        erase = torch.sigmoid(erase).view(batch, writes, width)
-        add = torch.tanh(add).view(batch, writes, width)
+        addressing, writing = control.split([heads * (width + 6), writes * 2 * width], -1)
+        key, strength, gate, offsets, gamma = addressing.view(batch, heads, -1).split([width, 1, 1, 3, 1], -1)
+        erase, add = writing.view(batch, writes, -1).split([width, width], -1)
+        key, add = torch.tanh(key), torch.tanh(add)
+        strength, gamma = F.softplus(strength), 1 + F.softplus(gamma)
+        gate, erase = torch.sigmoid(gate), torch.sigmoid(erase)
+        offsets = torch.softmax(offsets, -1)
 
         key_length = torch.sqrt((key * key).sum(-1, keepdim=True) + EPSILON)
         row_length = torch.sqrt((memory * memory).sum(-1) + EPSILON)
-        cosine = (key / key_length) @ memory.transpose(1, 2) / row_length.unsqueeze(1)
+        cosine = key @ memory.transpose(1, 2) / (key_length * row_length.unsqueeze(1))
         content = torch.softmax(strength * cosine, -1)
         gated = weights + gate * (content - weights)
         ring = torch.cat([gated[..., -1:], gated, gated[..., :1]], -1)

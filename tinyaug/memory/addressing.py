@@ -22,10 +22,9 @@ def cosine_similarity(key, memory):
 
     Deviation: |v| is sqrt(v . v + epsilon), so a zero row has similarity 0 and not 0/0.
     """
-    key_length = ops.sqrt(ops.sum(key * key, axis=-1, keepdims=True) + EPSILON)             # (B, R, 1)
-    row_length = ops.sqrt(ops.sum(memory * memory, axis=-1) + EPSILON)                      # (B, N)
-    products = (key / key_length) @ ops.swapaxes(memory, -1, -2)                            # (B, R, N)
-    return products / ops.expand_dims(row_length, -2)
+    key_length = ops.norm(key, axis=-1, keepdims=True, epsilon=EPSILON)                     # (B, R, 1)
+    row_length = ops.expand_dims(ops.norm(memory, axis=-1, epsilon=EPSILON), -2)            # (B, 1, N)
+    return key @ ops.swapaxes(memory, -1, -2) / (key_length * row_length)
 
 
 def content_weights(key, strength, memory):

@@ -1,7 +1,7 @@
-"""How a flat control vector is cut into the orders of a memory."""
+"""How a flat control vector is cut into the orders of a memory's heads."""
 
+from functools import partial
 from itertools import accumulate
-from math import prod
 
 from tinyaug import ops
 
@@ -9,29 +9,44 @@ __all__ = ["ControlLayout"]
 
 
 class ControlLayout:
-    """An ordered table of (name, shape, squashing function): one vector in, named and squashed parts out."""
+    """An ordered table: groups of heads, and for each head of a group its (name, size, squashing function).
 
-    def __init__(self, owner, parts):
-        self.owner, self.parts = owner, parts
-        self.sizes = [prod(shape) for _, shape, _ in parts]
-        self.size = sum(self.sizes)
-        self._cuts = list(accumulate(self.sizes))[:-1]
+    groups: [(number of heads, [(name, size, squash), ...]), ...]
+
+    One vector in, named and squashed parts out.
+    """
+
+    def __init__(self, owner, groups):
+        self.owner, self.groups = owner, groups
+        self.widths = [sum(size for _, size, _ in parts) for _, parts in groups]
+        sizes = [heads * width for (heads, _), width in zip(groups, self.widths)]
+        self.size = sum(sizes)
+        self._cuts = list(accumulate(sizes))[:-1]
+        self._inner = [list(accumulate(size for _, size, _ in parts))[:-1] for _, parts in groups]
 
     def split(self, control):
-        """(B, size) -> {name: (B, *shape)}, each part squashed.
+        """(B, size) -> {name: (B, heads, its size)}, each part squashed.
 
         raises: ValueError where the vector is not as wide as the table
         """
         batch, width = control.shape
         if width != self.size:
-            parts = ", ".join(f"{name} {size}" for (name, _, _), size in zip(self.parts, self.sizes))
+            parts = ", ".join(f"{name} {heads * size}" for heads, parts in self.groups for name, size, _ in parts)
             raise ValueError(f"{self.owner}: control has width {width}, its layout needs {self.size} ({parts}); "
                              f"build the controller with control_size={self.size}")
-        pieces = ops.split(control, self._cuts, axis=-1)
-        return {name: squash(ops.reshape(piece, (batch, *shape)))
-                for (name, shape, squash), piece in zip(self.parts, pieces)}
+        orders = {}
+        for (heads, parts), inner, width, group in zip(self.groups, self._inner, self.widths,
+                                                       ops.split(control, self._cuts, axis=-1)):
+            pieces = ops.split(ops.reshape(group, (batch, heads, width)), inner, axis=-1)
+            orders.update((name, squash(piece)) for (name, _, squash), piece in zip(parts, pieces))
+        return orders
 
     def describe(self):
         """The table as text."""
-        rows = [f"{name:<14}{str(shape):<12}{squash.__name__}" for name, shape, squash in self.parts]
+        rows = [f"{name:<14}{heads} x {size:<6}{_name(squash)}"
+                for heads, parts in self.groups for name, size, squash in parts]
         return "\n".join([f"{self.owner} control vector, {self.size} numbers", *rows])
+
+
+def _name(squash):
+    return squash.func.__name__ if isinstance(squash, partial) else squash.__name__

@@ -68,13 +68,9 @@ class NTMMemory(Module):
         self.slots, self.width, self.read_heads, self.write_heads = slots, width, read_heads, write_heads
         self.memory_start, self.weights_start = memory_start, weights_start
         self.layout = ControlLayout("NTMMemory", [
-            ("key", (heads, width), ops.tanh),
-            ("strength", (heads, 1), ops.softplus),
-            ("gate", (heads, 1), ops.sigmoid),
-            ("shift", (heads, shifts), ops.softmax),
-            ("sharpening", (heads, 1), ops.oneplus),
-            ("erase", (write_heads, width), ops.sigmoid),
-            ("add", (write_heads, width), ops.tanh),
+            (heads, [("key", width, ops.tanh), ("strength", 1, ops.softplus), ("gate", 1, ops.sigmoid),
+                     ("shift", shifts, ops.softmax), ("sharpening", 1, ops.oneplus)]),
+            (write_heads, [("erase", width, ops.sigmoid), ("add", width, ops.tanh)]),
         ])
         self.control_size, self.read_size = self.layout.size, read_heads * width
         self.start_memory = _start_memory(memory_start, slots, width, rng)
@@ -82,7 +78,7 @@ class NTMMemory(Module):
         self.start_reads = Parameter(initialise.zeros((read_heads, width)))
 
     def describe(self):
-        """The control vector as a table: name, shape and squashing function of each part."""
+        """The control vector as a table: name, heads x size and squashing function of each part."""
         return self.layout.describe()
 
     def initial_state(self, batch):

@@ -50,10 +50,12 @@ def divide(xp, x, y):
 
     Where y is 0 its gradient is taken at the smallest positive number: very large, but 0 times it is still 0.
     """
-    def by(g):
-        return g / nonzero(xp, y, g)
+    def vjp(g):
+        divisor = nonzero(xp, y, g)
+        dx = g / divisor
+        return dx, lambda: -(dx * x / divisor)
 
-    return x / y, lambda g: (lambda: by(g), lambda: -by(by(g * x)))
+    return x / y, vjp
 
 
 @op(examples=lambda rng: positive_pair(rng) + [(rng.uniform(0.5, 2, (2, 3)), 3.0)])
@@ -70,7 +72,9 @@ def power(xp, x, y):
         return g * y * xp.where(pole, tiniest(g), x) ** (y - 1 + (y == 0))
 
     def exponent(g):
-        return g * z * (log_of_number(x) if isinstance(x, (int, float)) else xp.log(xp.where(x > 0, x, 1)))
+        if isinstance(x, (int, float)):
+            return g * z * (log_of_number(x) if x > 0 else 0.0)
+        return g * z * xp.log(xp.where(x > 0, x, 1))
 
     return z, lambda g: (lambda: base(g), lambda: exponent(g))
 

@@ -134,7 +134,7 @@ def circular_convolution(xp, weights, offsets):
         return _total([g[..., k:k + slots] * offsets[..., k:k + 1] for k in range(width)])
 
     def to_offsets(g):
-        return xp.stack([xp.sum(g * part, axis=-1) for part in shifted], axis=-1)
+        return xp.concatenate([xp.sum(g * part, axis=-1, keepdims=True) for part in shifted], axis=-1)
 
     return (_total([part * offsets[..., k:k + 1] for k, part in enumerate(shifted)]),
             lambda g: (lambda: to_weights(g), lambda: to_offsets(g)))

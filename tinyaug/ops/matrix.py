@@ -23,7 +23,7 @@ def matmul(xp, x, y):
         if rows == 2 and columns == 2:
             return g @ y.T
         matrix = y.reshape((-1, 1)) if columns == 1 else y
-        dx = sides(g) @ xp.swapaxes(matrix, -1, -2)
+        dx = sides(g) @ matrix.swapaxes(-1, -2)
         return dx[..., 0, :] if rows == 1 else dx
 
     def right(g):
@@ -32,7 +32,7 @@ def matmul(xp, x, y):
         if rows > 2 and columns == 2 and x.size and g.size:     # one product over all leading axes
             return xp.products(x.reshape((-1, x.shape[-1])), g.reshape((-1, g.shape[-1])))
         matrix = x.reshape((1, -1)) if rows == 1 else x
-        dy = xp.swapaxes(matrix, -1, -2) @ sides(g)
+        dy = matrix.swapaxes(-1, -2) @ sides(g)
         return dy[..., 0] if columns == 1 else dy
 
     return x @ y, lambda g: (lambda: left(g), lambda: right(g))

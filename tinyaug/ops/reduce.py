@@ -50,6 +50,9 @@ def result_shape(shape, axis, keepdims):
     """The shape of a reduction's result."""
     if keepdims:
         return kept_shape(shape, axis)
+    if isinstance(axis, int):
+        axis %= len(shape)
+        return shape[:axis] + shape[axis + 1:]
     gone = reduced_axes(len(shape), axis)
     return tuple(size for i, size in enumerate(shape) if i not in gone)
 
@@ -147,13 +150,13 @@ def std(xp, x, *, axis=None, ddof=0, keepdims=False):
             lambda g: (g.reshape(kept_shape(shape, axis)) * left * scale / xp.maximum(value, tiniest(g)),))
 
 
-@op(examples=axes)
-def norm(xp, x, *, axis=None, keepdims=False):
-    """Euclidean norm; its gradient at 0 is 0."""
+@op(examples=lambda rng: axes(rng) + [(rng.normal(size=(2, 3)), {"axis": -1, "epsilon": 0.1})])
+def norm(xp, x, *, axis=None, keepdims=False, epsilon=0.0):
+    """Euclidean norm, sqrt(sum(x * x) + epsilon); without an epsilon its gradient at 0 is 0."""
     shape = x.shape
-    value = xp.sqrt(xp.sum(x * x, axis=axis, keepdims=True))
+    value = xp.sqrt(xp.sum(x * x, axis=axis, keepdims=True) + epsilon)
     return (value.reshape(result_shape(shape, axis, keepdims)),
-            lambda g: (g.reshape(kept_shape(shape, axis)) * x / xp.maximum(value, tiniest(g)),))
+            lambda g: (g.reshape(kept_shape(shape, axis)) / xp.maximum(value, tiniest(g)) * x,))
 
 
 @op(examples=axes)

@@ -1,5 +1,6 @@
 """Shapes: the same numbers in another arrangement. The gradient is arranged back."""
 
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 from tinyaug.autograd import op
@@ -13,6 +14,7 @@ def sequence(args, keywords):
     return tuple(args[0]), keywords
 
 
+@lru_cache(maxsize=1024)
 def cuts(sizes, axis, ndim):
     """The indices of neighbouring slices of these sizes along an axis."""
     before = (slice(None),) * (axis % ndim)
@@ -31,13 +33,13 @@ def transpose(xp, x, *, axes=None):
     """Axes in another order; reversed if none is given."""
     order = tuple(range(len(x.shape)))[::-1] if axes is None else tuple(a % len(x.shape) for a in axes)
     inverse = tuple(order.index(i) for i in range(len(order)))
-    return xp.transpose(x, order), lambda g: (xp.transpose(g, inverse),)
+    return x.transpose(order), lambda g: (g.transpose(inverse),)
 
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3, 4)), {"axis1": 0, "axis2": -1})])
 def swapaxes(xp, x, *, axis1, axis2):
     """Two axes change places."""
-    return xp.swapaxes(x, axis1, axis2), lambda g: (xp.swapaxes(g, axis1, axis2),)
+    return x.swapaxes(axis1, axis2), lambda g: (g.swapaxes(axis1, axis2),)
 
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3, 4)), {"source": 0, "destination": -1})])
@@ -50,7 +52,10 @@ def moveaxis(xp, x, *, source, destination):
 def expand_dims(xp, x, *, axis):
     """New axes of size 1."""
     shape = x.shape
-    return xp.expand_dims(x, axis), lambda g: (g.reshape(shape),)
+    ndim = len(shape) + (1 if isinstance(axis, int) else len(axis))
+    new = reduced_axes(ndim, axis)
+    sizes = iter(shape)
+    return x.reshape(tuple(1 if i in new else next(sizes) for i in range(ndim))), lambda g: (g.reshape(shape),)
 
 
 @op(examples=lambda rng: [(rng.normal(size=(3, 1, 4, 1)),), (rng.normal(size=(3, 1, 4, 1)), {"axis": 1})])
@@ -71,7 +76,7 @@ def broadcast_to(xp, x, *, shape):
     adapt=sequence)
 def concatenate(xp, *arrays, axis=0):
     """Arrays joined along an axis that they have."""
-    sizes = [x.shape[axis] for x in arrays]
+    sizes = tuple([x.shape[axis] for x in arrays])
     return (xp.concatenate(arrays, axis=axis),
             lambda g: tuple([g[cut] for cut in cuts(sizes, axis, len(g.shape))]))
 
@@ -98,16 +103,21 @@ def unstack(xp, x, *, axis=0):
                           (rng.normal(size=(2, 6)), {"indices_or_sections": [1, 3], "axis": -1})])
 def split(xp, x, *, indices_or_sections, axis=0):
     """x cut along an axis, into equal sections or at the given indices, as a tuple."""
-    size = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        if size % indices_or_sections:
-            raise ValueError(f"split: axis {axis} of size {size} does not divide into {indices_or_sections} sections")
-        sizes = [size // indices_or_sections] * indices_or_sections
-    else:
-        ends = [0, *(slice(0, i).indices(size)[1] for i in indices_or_sections), size]
-        sizes = [b - a for a, b in pairwise(ends)]
+    where = indices_or_sections if isinstance(indices_or_sections, int) else tuple(indices_or_sections)
+    sizes = _section_sizes(x.shape[axis], where)
     return (tuple([x[cut] for cut in cuts(sizes, axis, len(x.shape))]),
             lambda *gs: (xp.concatenate(gs, axis=axis),))
+
+
+@lru_cache(maxsize=1024)
+def _section_sizes(size, where):
+    """Into which sizes split cuts an axis."""
+    if isinstance(where, int):
+        if size % where:
+            raise ValueError(f"split: an axis of size {size} does not divide into {where} equal sections")
+        return (size // where,) * where
+    ends = [0, *(slice(0, i).indices(size)[1] for i in where), size]
+    return tuple(b - a for a, b in pairwise(ends))
 
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3)), {"pad_width": ((1, 0), (2, 1))}),
