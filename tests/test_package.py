@@ -52,7 +52,7 @@ def test_the_wheel_imports_with_numpy_alone(wheel, tmp_path):
             os.symlink(packages / folder, site / folder)
     code = ("import importlib, pkgutil, tinyaug; print(tinyaug.__file__)\n"
             "for m in pkgutil.walk_packages(tinyaug.__path__, 'tinyaug.'): importlib.import_module(m.name)")
-    done = subprocess.run([tmp_path / "env" / "bin" / "python", "-c", code], cwd=tmp_path,
+    done = subprocess.run([tmp_path / "env" / "bin" / "python", "-I", "-c", code], cwd=tmp_path,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(site))
