@@ -5,6 +5,7 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import time
 import warnings
@@ -76,6 +77,7 @@ def test_fifty_kills_leave_a_good_checkpoint_each_time(tmp_path):
     pause = random.Random(1)
     save(checkpoint_path(tmp_path, 0), *content(0))
     step, between, steps = 0, 0, []
+    ours, theirs = os.pipe()
     for _ in range(50):
         child = os.fork()
         if child == 0:
@@ -84,19 +86,25 @@ def test_fifty_kills_leave_a_good_checkpoint_each_time(tmp_path):
                     step += 1
                     path = checkpoint_path(tmp_path, step // 4)  # four times each: also over an old one
                     save(path, *content(step, size=20_000))
+                    os.write(theirs, b"saved")
                     retain(tmp_path, step // 4, keep=2)
             finally:
                 os._exit(1)
-        time.sleep(pause.uniform(0.001, 0.03))
+        assert select.select([ours], [], [], 20)[0] and os.read(ours, 5)
+        time.sleep(pause.uniform(0.0, 0.02))
         os.kill(child, signal.SIGKILL)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        while select.select([ours], [], [], 0)[0]:  # what it told after that is not the next one's word
+            os.read(ours, 1000)
         between += any(tmp_path.glob(".*.partial"))
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # the newest itself is good, not merely some older one
             step = whole(newest_valid(tmp_path))
         steps.append(step)
         assert all(whole(load(path)) >= 0 for path in checkpoint.checkpoints(tmp_path))
-    assert steps == sorted(steps) and steps[-1] > 20
+    os.close(ours)
+    os.close(theirs)
+    assert steps == sorted(steps) and steps[-1] >= 50
     assert between >= 5, "the kills hit no file in the writing: the test proves nothing"
 
 

@@ -1,6 +1,7 @@
 """The guard: a NaN planted in any op is named, nothing is updated, and the step can be run again."""
 
 import math
+import re
 import time
 from contextlib import contextmanager
 
@@ -13,7 +14,7 @@ from tinyaug.autograd import evaluate
 from tinyaug.nn import LSTM, Dropout, Linear, Module, unroll
 from tinyaug.strict import count_synchronisations
 from tinyaug.train import checkpoint
-from tinyaug.train.guard import Guard, NotFinite, replay, trace
+from tinyaug.train.guard import Guard, NotFinite, explain_memory, replay, trace
 from tinyaug.train.optimise import Adam
 
 
@@ -295,6 +296,21 @@ def test_a_folder_that_cannot_be_written_does_not_hide_the_report(tmp_path):
     told = "op:      log(.|\n)*could not be kept"
     with pytest.raises(NotFinite, match=told), np.errstate(divide="ignore"):
         step(1, [0.0, 1.0])
+
+
+@pytest.mark.parametrize("where, told", [("body", "tanh: 7 GiB"), ("vjp", "tanh \\(backward\\): 7 GiB")])
+def test_the_op_in_which_memory_ran_out_is_named(where, told):
+    def full(*_):
+        raise MemoryError("7 GiB")
+
+    def change(body):
+        return full if where == "body" else lambda xp, x: (xp.tanh(x), full)
+
+    with body_of("tanh", change), pytest.raises(MemoryError) as caught:
+        ops.exp(ops.sum(ops.tanh(Tensor([1.0], True)) * 2.0)).backward()
+    assert re.fullmatch(f"out of memory in {told}; lower --set batch; saved after step 3",
+                        explain_memory(caught.value, 3, "--set batch"))
+    assert explain_memory(MemoryError(), 3, "x").startswith("out of memory in no op: no detail; lower x; ")
 
 
 def test_on_the_strict_device_a_check_waits_once_and_a_failure_is_named(tmp_path):

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -18,11 +19,13 @@ from tests.train.program import build
 from tinyaug import ops
 from tinyaug.arrays import to_device
 from tinyaug.autograd import Tensor
+from tinyaug.nn import Linear
 from tinyaug.strict import count_synchronisations
-from tinyaug.train import checkpoint
+from tinyaug.train import checkpoint, loop
 from tinyaug.train.checkpoint import CheckpointError
-from tinyaug.train.guard import OutOfMemory
+from tinyaug.train.guard import Guard, OutOfMemory
 from tinyaug.train.loop import train
+from tinyaug.train.optimise import RMSProp
 from tinyaug.train.runs import Run
 
 
@@ -335,6 +338,17 @@ def test_memory_that_runs_out_is_explained_after_a_checkpoint(alone, tmp_path):
     assert checkpoint.newest_valid(tmp_path / "run").meta["step"] == 39
     assert go(tmp_path / "run", resume=True).steps == 200
     assert ending(tmp_path / "run") == ending(alone)
+
+
+def test_the_example_of_the_docstring_runs_as_it_stands(tmp_path, capsys):
+    example = textwrap.dedent(loop.__doc__.split("\n\n", 1)[1].rpartition("\n\n")[0])
+    names = {"folder": tmp_path / "run", "resume": False, "sys": sys, "np": np, "ops": ops, "Tensor": Tensor,
+             "Linear": Linear, "RMSProp": RMSProp, "Guard": Guard, "Run": Run, "train": train}
+    with pytest.raises(SystemExit) as caught:
+        exec(example, names)
+    assert caught.value.code == 0
+    assert names["outcome"].done
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["steps"] < 5_000
 
 
 def test_training_works_in_a_thread_that_may_not_handle_signals(tmp_path):

@@ -139,7 +139,7 @@ def explain_memory(error: MemoryError, step: int, lower: str) -> str:
         if frames.tb_frame.f_code.co_filename == str(PACKAGE / "autograd.py"):
             op = local["node"].op.__name__ + " (backward)" if "node" in local else local.get("name", op)
         frames = frames.tb_next
-    return f"out of memory in {op}: {error or 'no detail'}; lower {lower}; saved after step {step}"
+    return f"out of memory in {op}: {str(error) or 'no detail'}; lower {lower}; saved after step {step}"
 
 
 def _is_json(value: Any) -> bool:
