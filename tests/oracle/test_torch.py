@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
+
 from tests.oracle.torch_calls import Skip
 from tests.oracle.torch_table import ENTRIES, TABLE
-
 from tinyaug import OPS, Tensor, using_dtype
 from tinyaug.autograd import gradients
 
@@ -28,7 +28,9 @@ def infos(torch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_methods_invocations import op_db
-    return {info.name + ("/" + info.variant_test_name if info.variant_test_name else ""): info for info in op_db}
+    return {
+        info.name + ("/" + info.variant_test_name if info.variant_test_name else ""): info for info in op_db
+    }
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -60,9 +62,9 @@ def compare(torch, info, call, sample):
             got = call(*args, **kwargs)
         got = list(got) if isinstance(got, tuple) else [got]
         if len(got) == 1:
-            expected = expected[:1]        # values without their indices
+            expected = expected[:1]  # values without their indices
         assert len(got) == len(expected), f"{len(got)} outputs, expected {len(expected)}"
-        for y, e in zip(got, expected):
+        for y, e in zip(got, expected, strict=False):
             assert y.shape == tuple(e.shape), f"shape {y.shape}, expected {tuple(e.shape)}"
             np.testing.assert_allclose(y.numpy(), e.detach().numpy(), err_msg="output", **TOLERANCE)
         compare_gradients(torch, got, expected, ours, theirs)
@@ -72,20 +74,22 @@ def compare_gradients(torch, got, expected, ours, theirs):
     rng = np.random.default_rng(0)
     mine = [np.zeros(x.shape) for x in ours]
     total = 0
-    for y, e in zip(got, expected):
+    for y, e in zip(got, expected, strict=False):
         if e.dtype != torch.float64:
             assert not y.requires_grad
             continue
         cotangent = rng.normal(size=y.shape)
         total = total + (e * torch.from_numpy(np.asarray(cotangent))).sum()
         if y.requires_grad and ours:
-            mine = [m + g.numpy() for m, g in zip(mine, gradients(y, ours, cotangent, retain_graph=True))]
+            mine = [m + g.numpy() for m, g in zip(mine, gradients(y, ours, cotangent, retain_graph=True), strict=False)]
     if not theirs or not getattr(total, "requires_grad", False):
         assert all(not m.any() for m in mine)
         return
     found = torch.autograd.grad(total, theirs, allow_unused=True)
-    for m, t in zip(mine, found):
-        np.testing.assert_allclose(m, np.zeros(m.shape) if t is None else t.numpy(force=True), err_msg="gradient", **TOLERANCE)
+    for m, t in zip(mine, found, strict=False):
+        np.testing.assert_allclose(
+            m, np.zeros(m.shape) if t is None else t.numpy(force=True), err_msg="gradient", **TOLERANCE
+        )
 
 
 def translate(torch, value, theirs, ours):
@@ -106,7 +110,9 @@ def translate(torch, value, theirs, ours):
 
 
 def tensors(torch, result):
-    return [result] if isinstance(result, torch.Tensor) else [t for t in result if isinstance(t, torch.Tensor)]
+    return (
+        [result] if isinstance(result, torch.Tensor) else [t for t in result if isinstance(t, torch.Tensor)]
+    )
 
 
 def ok(call, args, kwargs):
@@ -120,11 +126,16 @@ def test_the_table_names_ops():
     unknown = set(TABLE) - set(OPS)
     assert not unknown
     missing = {n for n, f in OPS.items() if f.__module__.startswith("tinyaug.")} - set(TABLE)
-    assert missing == {"argsort", "circular_convolution", "one_hot", "oneplus"}      # PyTorch has no samples of these
+    assert missing == {
+        "argsort",
+        "circular_convolution",
+        "one_hot",
+        "oneplus",
+    }  # PyTorch has no samples of these
 
 
 def test_at_least_a_thousand_samples(tally):
     if len(tally.counts["matched"]) < len(ENTRIES) - 5:
         pytest.skip("only a part of the table was run")
-    large = {"nn.functional.max_pool2d", "nn.functional.max_pool1d"}      # a thousand samples each, of one kind
+    large = {"nn.functional.max_pool2d", "nn.functional.max_pool1d"}  # a thousand samples each, of one kind
     assert sum(n for entry, n in tally.counts["matched"].items() if entry not in large) >= 1000

@@ -1,8 +1,8 @@
-"""PyTorch's operators written with our ops, under PyTorch's parameter names, so that a sample binds as it comes.
+"""PyTorch's operators written with our ops, under PyTorch's parameter names: a sample binds as it comes.
 
 A sample that does not bind, or that raises Skip, has no counterpart here and is counted with that reason.
 """
-from math import log as ln
+
 from math import prod, sqrt
 
 import numpy as np
@@ -21,7 +21,13 @@ def need(condition, reason):
 
 def axes(dim):
     """PyTorch takes lists of axes, and an empty one for all."""
-    return None if dim is None or dim == [] or dim == () else tuple(dim) if isinstance(dim, (list, tuple)) else dim
+    return (
+        None
+        if dim is None or dim == [] or dim == ()
+        else tuple(dim)
+        if isinstance(dim, (list, tuple))
+        else dim
+    )
 
 
 def kept(x, dim, reduce):
@@ -34,6 +40,7 @@ def reduction(op):
         if x.ndim == 0:
             return op(x)
         return op(x, axis=axes(dim), keepdims=keepdim)
+
     return call
 
 
@@ -44,23 +51,31 @@ def spread(op):
         ddof = correction if unbiased else 0
         need(isinstance(ddof, int), "a correction that is no integer")
         axis = axes(dim) if x.ndim else None
-        count = x.size if axis is None else prod(x.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
+        count = (
+            x.size
+            if axis is None
+            else prod(x.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
+        )
         need(count > ddof, "a variance of too few numbers: NaN here, infinite there")
         return op(x, axis=axis, ddof=ddof, keepdims=keepdim)
+
     return call
 
 
 def along(op):
     def call(x, dim):
         return ops.reshape(op(ops.reshape(x, (1,)), axis=0), ()) if x.ndim == 0 else op(x, axis=dim)
+
     return call
 
 
 def extreme(op):
     """PyTorch's gradient goes to the index it returns, ours in equal parts to all ties: equal without ties."""
+
     def call(x, dim, keepdim=False):
         need(no_ties(x), "ties, which share the gradient evenly here")
         return op(x) if x.ndim == 0 else op(x, axis=dim, keepdims=keepdim)
+
     return call
 
 
@@ -162,7 +177,9 @@ def index_add(x, dim, index, source, alpha=1):
 
 def index_put(x, indices, values, accumulate=False):
     need(accumulate, "assignment, which an op of ours never does")
-    return ops.add(x, ops.scatter_add(ops.broadcast_to(values, x.numpy()[tuple(indices)].shape), tuple(indices), x.shape))
+    return ops.add(
+        x, ops.scatter_add(ops.broadcast_to(values, x.numpy()[tuple(indices)].shape), tuple(indices), x.shape)
+    )
 
 
 def ordered(x, dim=-1, descending=False, stable=False):
@@ -270,23 +287,36 @@ def conv(op, rank):
         x, back = batched(x, rank)
         y = op(x, weight, stride=stride, padding=padding)
         return back(y if bias is None else y + ops.reshape(bias, (-1,) + (1,) * (rank - 2)))
+
     return call
 
 
 def pool(op, rank):
-    def call(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, count_include_pad=True,
-             divisor_override=None, return_indices=False):
+    def call(
+        x,
+        kernel_size,
+        stride=None,
+        padding=0,
+        dilation=1,
+        ceil_mode=False,
+        count_include_pad=True,
+        divisor_override=None,
+        return_indices=False,
+    ):
         need(not np.any(padding), "padding of a pool")
         need(np.all(np.asarray(dilation) == 1), "dilation")
         need(not ceil_mode and divisor_override is None, "ceil_mode or another divisor")
         x, back = batched(x, rank)
         kernel, stride = kernel_size, None if stride in ((), []) else stride
         if rank == 3:
-            kernel, stride = ((1, s if isinstance(s, int) else s[0]) if s is not None else None for s in (kernel, stride))
+            kernel, stride = (
+                (1, s if isinstance(s, int) else s[0]) if s is not None else None for s in (kernel, stride)
+            )
             return back(op(ops.expand_dims(x, 2), kernel=kernel, stride=stride)[:, :, 0])
         if op is ops.max_pool2d:
             need(no_ties(x), "ties, which share the gradient evenly here")
         return back(op(x, kernel=kernel, stride=stride))
+
     return call
 
 
@@ -327,13 +357,17 @@ def cosine(x1, x2, dim=1, eps=1e-8):
     return ops.sum(x1 * x2, axis=dim) / lengths
 
 
-def attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+def attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+):
     need(dropout_p == 0 and not enable_gqa, "dropout or grouped queries")
-    scores = ops.matmul(query, ops.swapaxes(key, -1, -2)) * (1 / sqrt(query.shape[-1]) if scale is None else scale)
+    scores = ops.matmul(query, ops.swapaxes(key, -1, -2)) * (
+        1 / sqrt(query.shape[-1]) if scale is None else scale
+    )
     if is_causal:
         attn_mask = np.tril(np.ones(scores.shape[-2:], dtype=bool))
     if attn_mask is not None:
-        scores = (ops.where(attn_mask, scores, -np.inf) if attn_mask.dtype == bool else scores + attn_mask)
+        scores = ops.where(attn_mask, scores, -np.inf) if attn_mask.dtype == bool else scores + attn_mask
     return ops.matmul(ops.softmax(scores), value)
 
 
@@ -346,7 +380,7 @@ def diagonal(x, offset=0, dim1=0, dim2=1):
 def meshgrid(*tensors, indexing="ij"):
     tensors = tensors[0] if isinstance(tensors[0], (list, tuple)) else tensors
     grid = np.meshgrid(*[np.arange(t.size) for t in tensors], indexing=indexing)
-    return tuple(ops.reshape(t, (-1,))[index] for t, index in zip(tensors, grid))
+    return tuple(ops.reshape(t, (-1,))[index] for t, index in zip(tensors, grid, strict=False))
 
 
 def fold(op, axis_of):
@@ -360,7 +394,10 @@ def _list(tensors):
 def einsum(equation, *operands):
     operands = _list(operands)
     ins, _, out = equation.replace(" ", "").partition("->")
-    need(all(len(set(p.replace(".", ""))) == len(p.replace(".", "")) for p in ins.split(",")), "a diagonal in einsum")
+    need(
+        all(len(set(p.replace(".", ""))) == len(p.replace(".", "")) for p in ins.split(",")),
+        "a diagonal in einsum",
+    )
     return ops.einsum(equation, *operands)
 
 
@@ -399,7 +436,14 @@ def least(n):
         found = []
         for x in _list(tensors):
             missing = max(0, n - x.ndim)
-            found.append(ops.expand_dims(x, tuple(range(missing)) if n < 3 or x.ndim == 1 and n == 2 else
-                                         {0: (0, 1, 2), 1: (0, 2), 2: (2,)}.get(x.ndim, ())))
+            found.append(
+                ops.expand_dims(
+                    x,
+                    tuple(range(missing))
+                    if n < 3 or x.ndim == 1 and n == 2
+                    else {0: (0, 1, 2), 1: (0, 2), 2: (2,)}.get(x.ndim, ()),
+                )
+            )
         return tuple(found) if len(found) > 1 or isinstance(tensors[0], (list, tuple)) else found[0]
+
     return call

@@ -1,0 +1,5 @@
+from autograd.core import primitive
+
+
+def defvjp(*_, **__):
+    primitive(None)()

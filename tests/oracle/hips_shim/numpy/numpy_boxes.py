@@ -1,0 +1,1 @@
+from tinyaug import Tensor as ArrayBox  # noqa: F401
