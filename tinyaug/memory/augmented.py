@@ -42,9 +42,28 @@ class MemoryAugmented(Module):
         return AugmentedState(self.controller.initial_state(batch), self.memory.initial_state(batch))
 
     def forward(self, x, state):
-        batch = x.shape[0]
-        reads = ops.reshape(state.memory.reads, (batch, self.memory.read_size))
-        hidden, controller = self.controller(ops.concatenate([x, reads], axis=-1), state.controller)
+        hidden, reads, state = self.think(x, state)
+        return self.output(ops.concatenate([hidden, reads], axis=-1)), state
+
+    def think(self, x, state):
+        """One step up to what the output sees: hidden (B, H), reads (B, R W) and the state."""
+        flat = (x.shape[0], self.memory.read_size)
+        seen = ops.concatenate([x, ops.reshape(state.memory.reads, flat)], axis=-1)
+        hidden, controller = self.controller(seen, state.controller)
         reads, memory = self.memory(self.control(hidden), state.memory)
-        reads = ops.reshape(reads, (batch, self.memory.read_size))
-        return self.output(ops.concatenate([hidden, reads], axis=-1)), AugmentedState(controller, memory)
+        return hidden, ops.reshape(reads, flat), AugmentedState(controller, memory)
+
+    def trace(self, inputs):
+        """Run over inputs (T, B, D) and keep everything that a figure may want to show.
+
+        returns: {name: Tensor (T, B, ...)} of the outputs, the controller's hidden vector, each part of the memory's
+                 state after every step (memory, weights, reads) and each order that its heads were given
+        """
+        state = self.initial_state(inputs.shape[1])
+        steps = []
+        for x in ops.unstack(inputs, axis=0):
+            hidden, reads, state = self.think(x, state)
+            output = self.output(ops.concatenate([hidden, reads], axis=-1))
+            orders = self.memory.layout.split(self.control(hidden))
+            steps.append({"output": output, "hidden": hidden, **state.memory._asdict(), **orders})
+        return {name: ops.stack([step[name] for step in steps]) for name in steps[0]}

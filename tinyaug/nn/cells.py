@@ -12,7 +12,7 @@ from tinyaug.nn import initialise
 from tinyaug.nn.layers import Linear
 from tinyaug.nn.module import Module, Parameter
 
-__all__ = ["LSTM", "LSTMState", "GRU", "RNN", "FeedForward", "Stack", "HiddenState", "unroll", "repeat_for_batch"]
+__all__ = ["LSTM", "LSTMState", "GRU", "RNN", "FeedForward", "Readout", "Stack", "HiddenState", "unroll", "repeat_for_batch"]
 
 
 def repeat_for_batch(row, batch):
@@ -126,6 +126,20 @@ class FeedForward(Module):
 
     def forward(self, x, state):
         return ops.tanh(self.linear(x)), ()
+
+
+class Readout(Module):
+    """A linear layer in the place of a core, y = x W + b: the last of a Stack."""
+
+    def __init__(self, input_size, output_size, *, rng):
+        self.input_size, self.output_size = input_size, output_size
+        self.linear = Linear(input_size, output_size, rng=rng)
+
+    def initial_state(self, batch):
+        return ()
+
+    def forward(self, x, state):
+        return self.linear(x), ()
 
 
 class Stack(Module):

@@ -1,0 +1,1 @@
+"""Figures from traces and metrics: named arrays in, pictures out. Knows no model."""
