@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from tinyaug.arrays import to_device
 from tinyaug.autograd import Tensor
 from tinyaug.train.loop import train
 from tinyaug.train.optimise import Adam
@@ -30,12 +31,12 @@ class Line:
         yield "weight", self.weight
 
     def state(self):
-        return {"weight": self.weight.data.copy()}
+        return {"weight": self.weight.numpy().copy()}
 
     def load(self, state):
         if state["weight"].shape != self.weight.shape:
             raise ValueError(f"weight has shape {state['weight'].shape}, expected {self.weight.shape}")
-        self.weight.data[...] = state["weight"]
+        self.weight.data[...] = to_device(state["weight"], self.weight.device)
 
 
 class Deck:
@@ -80,7 +81,7 @@ def build(width=4, slow=0.0, at=lambda i: None):
     def validate(i):
         deck.level += 1  # a curriculum: what later steps draw depends on it
         x = rngs["test"].normal(size=(16, width)).astype(np.float32)
-        return {"loss": float(((x @ (model.weight.data - np.resize(TRUTH, width))) ** 2).mean())}
+        return {"loss": float(((x @ (model.weight.numpy() - np.resize(TRUTH, width))) ** 2).mean())}
 
     return {"step": step, "validate": validate, "rngs": rngs, "best": "loss",
             "stateful": {"model": model, "optimiser": optimiser, "deck": deck},

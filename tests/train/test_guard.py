@@ -154,6 +154,7 @@ def everything(model, optimiser):
     return [array.tobytes() for thing in (model, optimiser) for array in thing.state().values()]
 
 
+@pytest.mark.host
 def test_a_step_that_is_not_finite_is_refused_named_kept_and_can_be_run_again(tmp_path):
     model, optimiser, rng, loss, step = prepare(tmp_path)
     for i in range(1, 4):
@@ -181,6 +182,7 @@ def test_a_step_that_is_not_finite_is_refused_named_kept_and_can_be_run_again(tm
     assert all((a == b).all() for a, b in zip(other.state().values(), model.state().values(), strict=True))
 
 
+@pytest.mark.host
 def test_the_module_that_a_nan_is_born_in_is_named(tmp_path):
     model, _, rng, loss, step = prepare(tmp_path)
     model.layers[1].weight.data[0, 0] = np.nan
@@ -260,6 +262,7 @@ def test_a_norm_that_overflows_names_no_op(tmp_path):
     assert caught.value.birth is None
 
 
+@pytest.mark.host
 def test_a_trace_leaves_gradients_and_generators_as_they_were(tmp_path):
     model, _, rng, loss, _ = prepare(tmp_path)
     gradients = [Tensor(np.ones(p.shape)) for p in model.parameters()]
@@ -291,6 +294,7 @@ def test_what_cannot_be_kept_is_said_when_it_is_wanted(tmp_path):
         replay(tmp_path / "failed-step-0000001.npz", loss, model)
 
 
+@pytest.mark.host
 def test_a_folder_that_cannot_be_written_does_not_hide_the_report(tmp_path):
     model, _, _, _, step = prepare(tmp_path / "missing")
     told = "op:      log(.|\n)*could not be kept"
@@ -313,6 +317,7 @@ def test_the_op_in_which_memory_ran_out_is_named(where, told):
     assert explain_memory(MemoryError(), 3, "x").startswith("out of memory in no op: no detail; lower x; ")
 
 
+@pytest.mark.host
 def test_on_the_strict_device_a_check_waits_once_and_a_failure_is_named(tmp_path):
     model, optimiser, _, _, step = prepare(tmp_path, "strict")
     step(1, [2.0, 3.0])

@@ -82,13 +82,15 @@ def test_parameters_are_views_and_dtype_stays(name):
     views = [parameter.data for parameter in parameters.values()]
     give(parameters, draw(np.random.default_rng(1)))
     optimiser.step()
+    assert (flatten(parameters.values()) != before).all()
     for parameter, view in zip(parameters.values(), views, strict=True):
         assert parameter.data is view and parameter.dtype == np.float32
-    assert all(np.shares_memory(view, optimiser.flat) for view in views)
-    assert (flatten(parameters.values()) != before).all()
+    optimiser.flat[...] = 7.0
+    assert (flatten(parameters.values()) == 7.0).all()
     assert {array.dtype for array in optimiser.state().values()} == {np.dtype("float32")}
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("name", RULES)
 def test_the_strict_device_gives_the_same_bits_and_waits_for_nothing(name):
     from tinyaug.strict import count_synchronisations
@@ -118,11 +120,11 @@ def test_a_saved_state_goes_on_to_the_byte(name):
         optimiser = RULES[name](parameters, rate=0.05)
         for i, batch in enumerate(batches):
             if i == 5 and interrupted:
-                state, values = optimiser.state(), [p.data.copy() for p in parameters.values()]
+                state, values = optimiser.state(), [p.numpy().copy() for p in parameters.values()]
                 parameters = model(np.random.default_rng(9), "float32")
                 optimiser = RULES[name](parameters, rate=77.0)
                 for parameter, value in zip(parameters.values(), values, strict=True):
-                    parameter.data[...] = value
+                    parameter.data[...] = to_device(value, parameter.device)
                 optimiser.load(state)
             give(parameters, batch)
             optimiser.step()
@@ -174,7 +176,7 @@ def test_clipping_by_value():
     optimiser = SGD(parameters, rate=1.0, clip_value=0.5)
     give(parameters, [np.array([-3.0, 0.25, 3.0])])
     optimiser.step()
-    assert parameters["w"].data.tolist() == [0.5, -0.25, -0.5]
+    assert parameters["w"].numpy().tolist() == [0.5, -0.25, -0.5]
 
 
 def test_the_noise_has_the_variance_of_its_equation():
@@ -183,7 +185,7 @@ def test_the_noise_has_the_variance_of_its_equation():
     for t in range(4):
         parameters["w"].data[...] = 0.0
         optimiser.step()
-        assert parameters["w"].data.var() == pytest.approx(0.3 / (1 + t) ** 0.55, rel=0.02)
+        assert parameters["w"].numpy().var() == pytest.approx(0.3 / (1 + t) ** 0.55, rel=0.02)
 
 
 def test_rmsprop_stays_finite_for_large_steady_gradients():
@@ -192,7 +194,7 @@ def test_rmsprop_stays_finite_for_large_steady_gradients():
     for _ in range(300):
         give(parameters, [np.array([1e3, 1e5, 1.23e7])])
         optimiser.step()
-    assert np.isfinite(parameters["w"].data).all()
+    assert np.isfinite(parameters["w"].numpy()).all()
 
 
 def test_the_first_steps_of_adam_are_as_long_as_the_rate_in_float32():
@@ -200,14 +202,14 @@ def test_the_first_steps_of_adam_are_as_long_as_the_rate_in_float32():
     optimiser = Adam(parameters, rate=0.01)
     give(parameters, [np.array([1e-3, 1.0, 1e3])])
     optimiser.step()
-    np.testing.assert_allclose(parameters["w"].data, -0.01, rtol=2e-5)
+    np.testing.assert_allclose(parameters["w"].numpy(), -0.01, rtol=2e-5)
 
 
 def test_what_cannot_be_optimised_is_refused():
     with pytest.raises(ValueError, match="got parameters of no kind"):
         SGD({}, rate=1.0)
     mixed = {"a": Tensor(np.zeros(1), True, dtype="float32"), "b": Tensor(np.zeros(1), True, dtype="float64")}
-    with pytest.raises(ValueError, match="float32 on cpu and float64 on cpu, expected one dtype"):
+    with pytest.raises(ValueError, match="float32 on .* and float64 on .*, expected one dtype"):
         SGD(mixed, rate=1.0)
     with pytest.raises(ValueError, match="noise needs rng"):
         SGD({"a": mixed["a"]}, rate=1.0, noise=0.1)
@@ -223,4 +225,4 @@ def test_each_rule_finds_the_bottom_of_a_bowl(rule, rate):
         optimiser.zero_grad()
         ((w - target) * (w - target)).sum().backward()
         optimiser.step()
-    np.testing.assert_allclose(w.data, target.data, atol=1e-2)
+    np.testing.assert_allclose(w.numpy(), target.numpy(), atol=1e-2)

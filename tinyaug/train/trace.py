@@ -25,8 +25,9 @@ class Birth:
     """The op where the first NaN or infinity came from.
 
     phase:  "forward" or "backward"
-    given:  the op made it of inputs that were not finite and that no op had made: of the batch or a parameter
-    inputs: shape, dtype and range of each input; gradient: of the cotangents that came in, on the way back
+    given:  what went into the op was not finite already, and no op had made it: a batch, or a parameter
+    inputs, cotangents, outputs: shape, dtype and range of the finite values of each; on the way back, cotangents
+            are what came in and outputs are the gradients that went out
     line:   the code that called the op; module: the dotted name of the module it was called in
     before: where a NaN was made of an infinity, the op that had made that infinity
     """
