@@ -26,8 +26,8 @@ class Birth:
 
     phase:  "forward" or "backward"
     given:  what went into the op was not finite already, and no op had made it: a batch, or a parameter
-    inputs, cotangents, outputs: shape, dtype and range of the finite values of each; on the way back, cotangents
-            are what came in and outputs are the gradients that went out
+    inputs, cotangents, outputs: shape, dtype and range of the finite values of each; on the way back,
+            cotangents are what came in and outputs are the gradients that went out
     line:   the code that called the op; module: the dotted name of the module it was called in
     before: where a NaN was made of an infinity, the op that had made that infinity
     """
