@@ -177,7 +177,7 @@ def train(run: Run, step: Callable[[int], Mapping[str, Any]], *, stateful: dict[
                 for name, state in states.items():
                     rngs[name].bit_generator.state = state
                 save()
-                raise OutOfMemory(explain_memory(error, at.step, lower)) from error
+                raise OutOfMemory(explain_memory(error, saved, lower)) from error
             at.seconds += clock() - start
             at.step += 1
             progress.show(at.step, at.seconds, at.means)
