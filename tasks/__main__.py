@@ -50,6 +50,9 @@ def main(arguments: list[str], names: Callable[[], list[str]] = names, load: Cal
     except OptionError as error:
         print(f"tasks: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:       # outside of training, which ends by itself: see tinyaug/train/loop.py
+        print("tasks: stopped; what was written stands", file=sys.stderr)
+        return 130
 
 
 def listing(tasks: list[Task]) -> str:

@@ -36,6 +36,9 @@ def run(task: Task, options: argparse.Namespace, weights: Path) -> int:
     except (NotFinite, OutOfMemory) as error:
         print(f"tasks: {error}", file=sys.stderr)
         return 1
+    except OSError as error:        # a full disk: what was written before stands
+        print(f"tasks: {error}; --resume goes on from the last checkpoint", file=sys.stderr)
+        return 1
     except RuntimeError as error:
         if not str(error).startswith("device"):
             raise
@@ -53,7 +56,10 @@ def _refuse_combinations(task: Task, options: argparse.Namespace) -> None:
         raise OptionError(f"--data {options.data}: got no such file, expected {task.data}")
     if options.trace is not None and not options.trace.parent.is_dir():
         raise OptionError(f"--trace {options.trace}: got no folder {options.trace.parent}; make it first")
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
+    if options.trace is not None and options.trace.is_dir():
+        raise OptionError(f"--trace {options.trace}: got a folder, expected a file to write")
+    parents = [] if options.out is None else [options.out, *options.out.parents]
+    if any(path.is_file() for path in parents):
         raise OptionError(f"--out {options.out}: got a file, expected a folder or a new name")
 
 

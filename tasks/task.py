@@ -52,7 +52,7 @@ class Task:
     paper: str
     measures: str
     minutes: float
-    models: Mapping[str, Mapping[str, Any]]
+    models: Mapping[str, Any]
     build: Callable
     batch: Callable
     loss: Callable

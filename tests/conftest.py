@@ -1,13 +1,16 @@
 """`pytest --device strict` runs the suite with every Tensor on the strict device (or `cuda`, with a GPU).
 
-What a test makes a Tensor of is then on that device; what it reads with `tensor.numpy()` or `item()` is on the host.
-A test that is about the host as such bears the mark `host` and runs on it in every pass.
+What a test makes a Tensor of is on that device then, and what it reads by `tensor.numpy()` is on the host.
+A test that is about the host as such, or that chooses devices itself, bears the mark `host`: it is the same
+in every pass.
 """
+
+from functools import wraps
 
 import numpy as np
 import pytest
 
-from tinyaug import autograd
+from tinyaug import autograd, ops
 from tinyaug.arrays import to_device
 
 
@@ -29,6 +32,7 @@ def put(device):
 
 @pytest.fixture(autouse=True)
 def tensors_on_the_device(request, device, monkeypatch):
+    """Moves host arrays where they become Tensors, meet one in an op, index one, or are its cotangent."""
     if device == "cpu" or request.node.get_closest_marker("host"):
         return
     as_array, settle, first = autograd._as_array, autograd._settle, autograd._first_cotangent
@@ -36,10 +40,20 @@ def tensors_on_the_device(request, device, monkeypatch):
     def moved(x):
         return to_device(x, device) if isinstance(x, np.ndarray) else x
 
+    def moved_index(x):
+        if isinstance(x, tuple):
+            return tuple(map(moved_index, x))
+        return moved(np.asarray(x) if isinstance(x, list) else x)
+
     def settled(name, args, arrays, fixed):
-        args = [moved(x) for x in args]
-        return settle(name, args, [moved(x) for x in arrays], fixed)
+        return settle(name, [moved(x) for x in args], [moved(x) for x in arrays], fixed)
+
+    def indexed(op):
+        return wraps(op)(lambda x, index, **keywords: op(x, index=moved_index(index), **keywords))
 
     monkeypatch.setattr(autograd, "_as_array", lambda data, dtype=None: moved(as_array(data, dtype)))
     monkeypatch.setattr(autograd, "_settle", settled)
     monkeypatch.setattr(autograd, "_first_cotangent", lambda y, g, create: first(y, moved(g), create))
+    for name in ("getitem", "scatter_add"):
+        monkeypatch.setitem(autograd.OPS, name, indexed(autograd.OPS[name]))
+        monkeypatch.setattr(ops, name, autograd.OPS[name])

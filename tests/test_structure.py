@@ -122,7 +122,7 @@ def test_a_file_is_short(path):
 
 
 def test_importing_tinyaug_imports_numpy_and_nothing_else():
-    """Nor the parts of NumPy that NumPy itself loads only when they are used, some of which take 30 ms each."""
+    """Nor the parts of NumPy that NumPy loads only when they are used, some of which take 30 ms each."""
     code = "import sys, numpy; before = set(sys.modules); import tinyaug; print(*(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     new = {name.split(".")[0] if not within(name, "numpy") else ".".join(name.split(".")[:2])

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -173,7 +174,9 @@ BAD = [
     (["--data", "numbers.txt"], "--data numbers.txt: line draws its data and reads no file"),
     (["--resume"], "--resume: runs/line-line-seed1 holds no run"),
     (["--trace", "no/where.npz"], "--trace no/where.npz: got no folder no"),
+    (["--trace", "."], "--trace .: got a folder"),
     (["--out", "file"], "--out file: got a file"),
+    (["--out", "file/run"], "--out file/run: got a file"),
     (["--pretrained", "--resume"], "--resume: not together with --pretrained"),
     (["--pretrained", "--steps", "5"], "--steps: not together with --pretrained"),
     (["--pretrained", "--set", "rate=1"], "--set: not together with --pretrained"),
@@ -269,6 +272,16 @@ def test_a_step_that_is_not_finite_is_refused_and_named(tmp_path):
     done = process(tmp_path, "--out", "run", "--set", "break_at=7")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "step 7" in done.stderr and (tmp_path / "run/failed-step-0000007.npz").exists()
+
+
+def test_a_full_disk_costs_the_exit_code_and_nothing_else(tmp_path, finished):
+    good(tmp_path, "--out", "run", "--steps", 20)
+    limited = f"ulimit -f 0; exec {shlex.join(command('--out', 'run', '--resume'))}"
+    done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, env=ENVIRONMENT, capture_output=True,
+                          text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    good(tmp_path, "--out", "run", "--resume")
+    assert final(tmp_path / "run")[0] == final(finished[0] / "run")[0]
 
 
 def test_the_real_command_line_lists_its_tasks():
