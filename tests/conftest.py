@@ -10,7 +10,7 @@ from functools import wraps
 import numpy as np
 import pytest
 
-from tinyaug import autograd, ops
+from tinyaug import autograd, backward, derivatives, ops, tensor
 from tinyaug.arrays import to_device
 
 
@@ -35,7 +35,7 @@ def tensors_on_the_device(request, device, monkeypatch):
     """Moves host arrays where they become Tensors, meet one in an op, index one, or are its cotangent."""
     if device == "cpu" or request.node.get_closest_marker("host"):
         return
-    as_array, settle, first = autograd._as_array, autograd._settle, autograd._first_cotangent
+    as_array, settle, first = tensor.as_array, autograd._settle, backward._first_cotangent
 
     def moved(x):
         return to_device(x, device) if isinstance(x, np.ndarray) else x
@@ -51,9 +51,10 @@ def tensors_on_the_device(request, device, monkeypatch):
     def indexed(op):
         return wraps(op)(lambda x, index, **keywords: op(x, index=moved_index(index), **keywords))
 
-    monkeypatch.setattr(autograd, "_as_array", lambda data, dtype=None: moved(as_array(data, dtype)))
+    for module in (tensor, derivatives):
+        monkeypatch.setattr(module, "as_array", lambda data, dtype=None: moved(as_array(data, dtype)))
     monkeypatch.setattr(autograd, "_settle", settled)
-    monkeypatch.setattr(autograd, "_first_cotangent", lambda y, g, create: first(y, moved(g), create))
+    monkeypatch.setattr(backward, "_first_cotangent", lambda y, g, create: first(y, moved(g), create))
     for name in ("getitem", "scatter_add"):
         monkeypatch.setitem(autograd.OPS, name, indexed(autograd.OPS[name]))
         monkeypatch.setattr(ops, name, autograd.OPS[name])
