@@ -20,8 +20,8 @@ LENGTHS = (10, 20, 30, 50, 80, 120)     # trained on 1 to 20
 UNSEEN = 50                             # the length of the figures
 
 NTM = {
-    "steps": 20000, "batch": 8, "validate_every": 100,
-    "rate": 5e-4, "clip_value": 10.0,
+    "steps": 10000, "batch": 16, "validate_every": 100,
+    "rate": 1e-3, "clip_value": 10.0,
     "bits": 8, "max_length": 20,
     "slots": 128, "width": 20, "read_heads": 1, "write_heads": 1, "shifts": 3,
     "memory_start": "constant", "weights_start": "first", "hidden": 100, "layers": 1,
@@ -76,7 +76,7 @@ def loss(model, inputs, targets):
 
 
 def optimiser(config, model):
-    return RMSProp(model, rate=config["rate"], clip_value=config["clip_value"])
+    return RMSProp(model, rate=config["rate"], clip_value=config["clip_value"], epsilon=1e-16, centred=False)
 
 
 def measure(model, config, rng, length, sequences):

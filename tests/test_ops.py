@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tinyaug import OPS, Tensor, no_grad, using_dtype
-from tinyaug.autograd import evaluate, gradients
+from tinyaug.backward import evaluate
 from tinyaug.check import CheckError, check, check_second
+from tinyaug.derivatives import gradients
 
 NAMES = sorted(name for name, function in OPS.items() if function.__module__.startswith("tinyaug."))
 
@@ -53,7 +54,7 @@ def is_float(x):
 
 def tensors(name, arrays, dtype):
     fixed = OPS[name].constant
-    return [x if i in fixed else Tensor(np.asarray(x, dtype) if is_float(x) else x, is_float(x), dtype if is_float(x) else None)
+    return [x if i in fixed or not is_float(x) else Tensor(np.asarray(x, dtype), True, dtype)
             for i, x in enumerate(arrays)]
 
 

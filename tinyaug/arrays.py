@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-__all__ = ["NAMESPACES", "Products", "array_module", "to_host", "to_device", "device_of", "default_dtype", "set_default_dtype",
-           "using_dtype", "host"]
+__all__ = ["NAMESPACES", "Products", "array_module", "to_host", "to_device", "device_of", "default_dtype",
+           "set_default_dtype", "using_dtype", "host"]
 
 
 def scatter_add(values, index, shape):
@@ -82,7 +82,7 @@ def _min(x, axis=None, keepdims=False):
     return np.minimum.reduce(x, axis, None, None, keepdims)
 
 
-_numpy = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
+_numpy = {name: value for name, value in vars(np).items() if not name.startswith("_")}
 host = SimpleNamespace(**{**_numpy, "scatter_add": scatter_add, "products": Products, "sum": _sum, "max": _max, "min": _min})
 
 NAMESPACES: dict[type, SimpleNamespace] = {np.ndarray: host}
@@ -147,8 +147,8 @@ def _cupy_namespace(cupy):
         return total
 
     names = {name: getattr(cupy, name) for name in dir(cupy) if not name.startswith("_")}
-    return SimpleNamespace(**{**names, "scatter_add": scatter_add, "products": Products, "device": "cuda", "to_host": cupy.asnumpy,
-                              "to_device": cupy.asarray})
+    return SimpleNamespace(**{**names, "scatter_add": scatter_add, "products": Products, "device": "cuda",
+                              "to_host": cupy.asnumpy, "to_device": cupy.asarray})
 
 
 _LOADERS = {"cuda": _load_cuda, "strict": _load_strict}

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinyaug.arrays import using_dtype
-from tinyaug.autograd import Tensor, gradients
+from tinyaug.autograd import Tensor
+from tinyaug.derivatives import gradients
 
 __all__ = ["CheckError", "check", "check_second", "numeric_gradient"]
 

@@ -50,7 +50,8 @@ class TorchNTM:
         content = torch.softmax(strength * cosine, -1)
         gated = weights + gate * (content - weights)
         ring = torch.cat([gated[..., -1:], gated, gated[..., :1]], -1)
-        shifted = ring[..., 2:] * offsets[..., 0:1] + ring[..., 1:-1] * offsets[..., 1:2] + ring[..., :-2] * offsets[..., 2:3]
+        shifted = (ring[..., 2:] * offsets[..., 0:1] + ring[..., 1:-1] * offsets[..., 1:2]
+                   + ring[..., :-2] * offsets[..., 2:3])
         weights = torch.softmax(gamma * torch.log(shifted + 1e-12), -1)
         read_weights, write_weights = weights.split([self.read_heads, writes], 1)
         reads = read_weights @ memory

@@ -10,7 +10,7 @@ import pytest
 
 from tinyaug import OPS, Tensor, ops
 from tinyaug.arrays import to_device, to_host
-from tinyaug.autograd import evaluate
+from tinyaug.backward import evaluate
 from tinyaug.nn import LSTM, Dropout, Linear, Module, unroll
 from tinyaug.strict import count_synchronisations
 from tinyaug.train import checkpoint

@@ -1,19 +1,73 @@
 """The ops, under NumPy's names where NumPy has them. Importing this gives Tensor its operators and methods."""
 
 from tinyaug.autograd import OPS, Tensor, stop_gradient
-from tinyaug.ops.arithmetic import (absolute, add, astype, clip, cos, divide, exp, expm1, log, log1p, maximum, minimum,
-                                    multiply, negative, positive, power, reciprocal, sign, sin, sqrt, square, subtract,
-                                    where)
-from tinyaug.ops.compare import (argmax, argmin, argsort, equal, greater, greater_equal, isfinite, less, less_equal,
-                                 logical_and, logical_not, logical_or, not_equal, one_hot, ones_like, zeros_like)
+from tinyaug.ops.arithmetic import (
+    absolute,
+    add,
+    astype,
+    clip,
+    cos,
+    divide,
+    exp,
+    expm1,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    positive,
+    power,
+    reciprocal,
+    sign,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    where,
+)
+from tinyaug.ops.compare import (
+    argmax,
+    argmin,
+    argsort,
+    equal,
+    greater,
+    greater_equal,
+    isfinite,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    not_equal,
+    one_hot,
+    ones_like,
+    zeros_like,
+)
 from tinyaug.ops.convolution import avg_pool2d, circular_convolution, conv1d, conv2d, max_pool2d
 from tinyaug.ops.index import getitem, scatter_add, sort, take, take_along_axis, tril, triu
 from tinyaug.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mean_squared_error
 from tinyaug.ops.matrix import einsum, matmul, outer, tensordot
 from tinyaug.ops.nonlinear import elu, gelu, log_softmax, oneplus, relu, sigmoid, softmax, softplus, tanh
 from tinyaug.ops.reduce import cumprod, cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
-from tinyaug.ops.shape import (broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, repeat, reshape, roll, split,
-                               squeeze, stack, swapaxes, tile, transpose, unstack)
+from tinyaug.ops.shape import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    flip,
+    moveaxis,
+    pad,
+    repeat,
+    reshape,
+    roll,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    tile,
+    transpose,
+    unstack,
+)
 
 __all__ = [*OPS, "stop_gradient"]
 

@@ -55,14 +55,17 @@ def _explicit(subscripts, ranks):
 
 
 def _einsum_call(args, keywords):
-    return tuple(args[1:]), {"subscripts": args[0], **keywords}
+    """einsum("ij,jk->ik", x, y), as NumPy has it, or einsum(x, y, subscripts="ij,jk->ik")."""
+    if args and isinstance(args[0], str):
+        return tuple(args[1:]), {"subscripts": args[0], **keywords}
+    return args, keywords
 
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3)), rng.normal(size=(3, 4)), {"subscripts": "ij,jk->ik"}),
                           (rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4)), {"subscripts": "bnw,brw->brn"}),
                           (rng.normal(size=(2, 3, 4)), {"subscripts": "ijk->kj"}),
-                          (rng.normal(size=(2, 3)), rng.normal(size=3), rng.normal(size=(4, 3)), {"subscripts": "...j,j,kj->...k"})],
-    adapt=lambda args, keywords: _einsum_call(args, keywords) if args and isinstance(args[0], str) else (args, keywords))
+                          (rng.normal(size=(2, 3)), rng.normal(size=3), rng.normal(size=(4, 3)),
+                           {"subscripts": "...j,j,kj->...k"})], adapt=_einsum_call)
 def einsum(xp, *operands, subscripts):
     """Sum of products over the letters that the output does not name: einsum("bnw,brw->brn", memory, key).
 

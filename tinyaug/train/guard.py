@@ -49,6 +49,9 @@ class OutOfMemory(MemoryError):
     """Memory ran out in a step: says in which op, how much was wanted, and which option to lower."""
 
 
+TAPE = {str(PACKAGE / name) for name in ("autograd.py", "backward.py")}
+
+
 class Guard:
     """Refuses steps that are not finite; the module docstring shows its use.
 
@@ -136,7 +139,7 @@ def explain_memory(error: MemoryError, step: int, lower: str) -> str:
     op, frames = "no op", error.__traceback__
     while frames:
         local = frames.tb_frame.f_locals
-        if frames.tb_frame.f_code.co_filename == str(PACKAGE / "autograd.py"):
+        if frames.tb_frame.f_code.co_filename in TAPE:
             op = local["node"].op.__name__ + " (backward)" if "node" in local else local.get("name", op)
         frames = frames.tb_next
     return f"out of memory in {op}: {str(error) or 'no detail'}; lower {lower}; saved after step {step}"

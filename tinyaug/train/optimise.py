@@ -91,7 +91,7 @@ class Optimiser:
             # power, not **: on a 0-d array NumPy's ** takes another path, whose last bit differs
             variance = self.noise / self.xp.power(1.0 + self.count, 0.55)
             g = g + self.xp.sqrt(variance) * self._draw()
-        self.count[...] = self.count + 1.0
+        self.xp.copyto(self.count, self.count + 1.0)
         self.update(g)
 
     def update(self, g: Any) -> None:
@@ -137,7 +137,7 @@ class SGD(Optimiser):
     """Gradient descent: w <- w - rate g."""
 
     def update(self, g: Any) -> None:
-        self.flat[...] = self.flat - self.rate * g
+        self.xp.copyto(self.flat, self.flat - self.rate * g)
 
 
 class Momentum(Optimiser):
@@ -151,8 +151,8 @@ class Momentum(Optimiser):
         self.momentum = momentum
 
     def update(self, g: Any) -> None:
-        self.velocity[...] = self.momentum * self.velocity - self.rate * g
-        self.flat[...] = self.flat + self.velocity
+        self.xp.copyto(self.velocity, self.momentum * self.velocity - self.rate * g)
+        self.xp.copyto(self.flat, self.flat + self.velocity)
 
 
 class RMSProp(Optimiser):
@@ -164,6 +164,8 @@ class RMSProp(Optimiser):
         w <- w + d
 
     epsilon: 1e-4 in the paper, inside the root; the step is at most rate / sqrt(epsilon) g
+    centred: with False m stays 0: the plain form of Tieleman and Hinton 2012, whose steps stay small where the gradient
+             keeps one direction
     """
 
     slots = ("squares", "means", "delta")
@@ -172,17 +174,20 @@ class RMSProp(Optimiser):
     delta: Any
 
     def __init__(self, model: Any, rate: float = 1e-4, *, decay: float = 0.95, momentum: float = 0.9,
-                 epsilon: float = 1e-4, **options: Any):
+                 epsilon: float = 1e-4, centred: bool = True, **options: Any):
         super().__init__(model, rate, **options)
-        self.decay, self.momentum, self.epsilon = decay, momentum, epsilon
+        self.decay, self.momentum, self.epsilon, self.centred = decay, momentum, epsilon, centred
 
     def update(self, g: Any) -> None:
-        self.squares[...] = self.decay * self.squares + (1 - self.decay) * (g * g)
-        self.means[...] = self.decay * self.means + (1 - self.decay) * g
-        # a variance is never negative, its rounding error may be: without the bound, large steady g give NaN
-        variance = self.xp.maximum(self.squares - self.means * self.means, 0.0)
-        self.delta[...] = self.momentum * self.delta - self.rate * g / self.xp.sqrt(variance + self.epsilon)
-        self.flat[...] = self.flat + self.delta
+        xp = self.xp
+        xp.copyto(self.squares, self.decay * self.squares + (1 - self.decay) * (g * g))
+        variance = self.squares
+        if self.centred:
+            xp.copyto(self.means, self.decay * self.means + (1 - self.decay) * g)
+            # a variance is never negative, its rounding error may be: without the bound, large steady g give NaN
+            variance = xp.maximum(self.squares - self.means * self.means, 0.0)
+        xp.copyto(self.delta, self.momentum * self.delta - self.rate * g / xp.sqrt(variance + self.epsilon))
+        xp.copyto(self.flat, self.flat + self.delta)
 
 
 class Adam(Optimiser):
@@ -202,11 +207,11 @@ class Adam(Optimiser):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def update(self, g: Any) -> None:
-        self.means[...] = self.beta1 * self.means + (1 - self.beta1) * g
-        self.squares[...] = self.beta2 * self.squares + (1 - self.beta2) * (g * g)
+        self.xp.copyto(self.means, self.beta1 * self.means + (1 - self.beta1) * g)
+        self.xp.copyto(self.squares, self.beta2 * self.squares + (1 - self.beta2) * (g * g))
         mean = self.means / self._weight(self.beta1)
         square = self.squares / self._weight(self.beta2)
-        self.flat[...] = self.flat - self.rate * mean / (self.xp.sqrt(square) + self.epsilon)
+        self.xp.copyto(self.flat, self.flat - self.rate * mean / (self.xp.sqrt(square) + self.epsilon))
 
     def _weight(self, beta: float) -> Any:
         """1 - beta^t, by expm1: in float32 the plain form loses four digits at t = 1."""

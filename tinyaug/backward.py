@@ -1,0 +1,191 @@
+"""The backward pass: from the cotangent of an output to the gradients of all that it was computed from."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from types import FunctionType
+
+import numpy as np
+
+from tinyaug.arrays import NAMESPACES, Products, array_module, device_of, to_device
+from tinyaug.autograd import Node, observers, tell, tracking
+from tinyaug.tensor import OPS, Tensor, wrap
+
+__all__ = ["backpropagate", "evaluate", "unbroadcast", "zeros"]
+
+
+class OpsNamespace:
+    """The ops as a namespace: a body that is run with it on Tensors is recorded, so its vjp can be differentiated."""
+
+    def __init__(self, kind):
+        self.arange = NAMESPACES[kind].arange      # positions are plain arrays, as in any other namespace
+        self.products = lambda left, right: OPS["transpose"](left) @ right
+
+    def __getattr__(self, name):
+        if name in OPS:
+            return OPS[name]
+        raise AttributeError(f"no op {name!r}: a body may use registered ops and operators only")
+
+
+def _on_tensors(node):
+    """The vjp of a node whose body is run again with the ops themselves as xp: what it computes is recorded."""
+    fixed = node.op.constant
+    inputs = [x.data if i in fixed and isinstance(x, Tensor) else x for i, x in enumerate(node.inputs)]
+    lead = next(x for i, x in enumerate(node.inputs) if i not in fixed and isinstance(x, Tensor))
+    return node.op.body(OpsNamespace(type(lead.data)), *inputs, **node.keywords)[1]
+
+
+def backpropagate(outputs, cotangents, wanted, retain, create):
+    """Gradients of sum(output * cotangent) with respect to every leaf, or to the `wanted` Tensors.
+
+    returns: [(leaf, gradient), ...], or the list of gradients of `wanted`, None where there is no path
+    """
+    leaves = {}          # leaf -> its gradient so far
+    kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
+    with tracking(create), np.errstate(all="ignore"):
+        nodes = _oldest_first(outputs)
+        for y, g in zip(outputs, cotangents):
+            _deliver(y, _first_cotangent(y, g, create), leaves)
+        while nodes:
+            node = nodes.pop()                       # the newest, let go of as it is used
+            arrived = node.arrived
+            if kept is not None:
+                _keep(kept, node)
+            if arrived is not None:
+                if node.vjp is None:
+                    raise RuntimeError(f"backward: the graph at {node.op.__name__} was released by an earlier backward; "
+                                       "call that one with retain_graph=True")
+                node.arrived = None
+                vjp = node.vjp if not create else _on_tensors(node)
+                found = vjp(arrived) if node.shapes is None else vjp(*_filled(node, arrived))
+                if observers:
+                    found = tuple([evaluate(g) for g in found])
+                    tell("backward", node.op.__name__, node,
+                          (arrived,) if node.shapes is None else tuple(_filled(node, arrived)), found)
+                for x, g in zip(node.inputs, found):
+                    if g is None or not isinstance(x, Tensor) or not x.requires_grad:
+                        continue
+                    if type(g) is FunctionType:
+                        g = g()
+                    data = x.data
+                    if g.shape != data.shape:
+                        g = unbroadcast(g, data.shape, node.op.__name__)
+                    if g.dtype is not data.dtype and g.dtype != data.dtype:
+                        raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
+                    source = x.source
+                    if type(source) is Node:
+                        if type(g) is Products:
+                            g = g.value()
+                        source.arrived = g if source.arrived is None else source.arrived + g
+                    else:
+                        _deliver(x, g, leaves)
+            if not retain:
+                node.vjp = None
+                node.inputs = ()
+        leaves = {x: evaluate(g) for x, g in leaves.items()}
+    if wanted is None:
+        return list(leaves.items())
+    return [leaves.get(x) if x.source is None else kept[x.source] for x in wanted]
+
+
+def _deliver(x, g, leaves):
+    """Add a gradient to what has arrived for a leaf, or for one of several outputs of a node."""
+    source = x.source
+    if source is None:
+        leaves[x] = leaves[x] + g if x in leaves else g
+    elif type(source) is Node:
+        source.arrived = g if source.arrived is None else source.arrived + g
+    else:
+        node, i = source
+        if node.arrived is None:
+            node.arrived = {}
+        g = evaluate(g)
+        node.arrived[i] = node.arrived[i] + g if i in node.arrived else g
+
+
+def _oldest_first(outputs):
+    """Every node that the outputs were computed from; reversed, each comes before all of its inputs."""
+    walk = object()
+    nodes = []
+
+    for y in outputs:
+        if not y.requires_grad:
+            raise RuntimeError("backward: nothing that led to this Tensor requires a gradient")
+        if y.source is not None:
+            node = y.source if type(y.source) is Node else y.source[0]
+            if node.walk is not walk:
+                node.walk, node.arrived = walk, None
+                nodes.append(node)
+    for node in nodes:                               # the list grows while it is walked
+        for x in node.inputs:
+            if isinstance(x, Tensor):
+                parent = x.source
+                if parent is not None:
+                    if type(parent) is tuple:
+                        parent = parent[0]
+                    if parent.walk is not walk:
+                        parent.walk, parent.arrived = walk, None
+                        nodes.append(parent)
+    nodes.sort(key=_by_clock)
+    return nodes
+
+
+_by_clock = attrgetter("clock")
+
+
+def _filled(node, arrived):
+    """The cotangents of a node's several outputs, zeros for those that nobody used."""
+    some = next(iter(arrived.values()))
+    return [arrived[i] if i in arrived else zeros(some, shape) for i, shape in enumerate(node.shapes)]
+
+
+def _keep(kept, node):
+    """Note the cotangents that somebody asked for by name."""
+    if node in kept:
+        kept[node] = node.arrived
+    if node.shapes is not None and node.arrived is not None:
+        kept.update(((node, i), g) for i, g in node.arrived.items() if (node, i) in kept)
+
+
+def evaluate(g):
+    """A gradient as an array, whatever a vjp gave for it."""
+    g = g() if type(g) is FunctionType else g
+    return g.value() if type(g) is Products else g
+
+
+def zeros(like, shape):
+    if isinstance(like, Tensor):
+        return wrap(array_module(like.data).zeros(shape, dtype=like.dtype), False, None)
+    return array_module(like).zeros(shape, dtype=like.dtype)
+
+
+def _first_cotangent(y, g, create):
+    xp = array_module(y.data)
+    if g is None:
+        if y.size != 1:
+            raise ValueError(f"backward: a Tensor of shape {y.shape} is not one number; give its cotangent, "
+                             "or reduce it with sum or mean")
+        g = xp.ones(y.shape, dtype=y.dtype)
+    if isinstance(g, Tensor):
+        return g if create else g.data
+    g = g if type(g) in NAMESPACES else to_device(np.asarray(g), device_of(y.data))
+    if g.shape != y.shape:
+        raise ValueError(f"backward: cotangent of shape {g.shape}, expected {y.shape}")
+    g = g.astype(y.dtype)
+    return wrap(g, False, None) if create else g
+
+
+def unbroadcast(g, shape, name="unbroadcast"):
+    """Sum g over the axes along which an input of `shape` was broadcast: each copy's gradient counts.
+
+    raises: ValueError where g cannot have come from an input of that shape
+    """
+    extra = len(g.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(extra + i for i, size in enumerate(shape)
+                                       if size == 1 and g.shape[extra + i] != 1) if extra >= 0 else ()
+    if extra < 0 or any(size not in (1, g.shape[extra + i]) for i, size in enumerate(shape)):
+        raise ValueError(f"{name}: its vjp gives shape {g.shape} for an input of shape {shape}")
+    if extra == 1 and len(axes) == 1 and g.shape[0] == 1:
+        return g.reshape(shape)                      # a batch of one: nothing to add up
+    total = OPS["sum"] if isinstance(g, Tensor) else array_module(g).sum
+    return total(g, axis=axes, keepdims=True).reshape(shape)
