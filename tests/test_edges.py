@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinyaug import Tensor, grad, ops, using_dtype
-from tinyaug.autograd import gradients
+from tinyaug.derivatives import gradients
 from tinyaug.memory.addressing import content_weights, cosine_similarity, sharpen
 
 inf, nan = np.inf, np.nan

@@ -9,7 +9,7 @@ import pytest
 from tests.oracle.torch_calls import Skip
 from tests.oracle.torch_table import ENTRIES, TABLE
 from tinyaug import OPS, Tensor, using_dtype
-from tinyaug.autograd import gradients
+from tinyaug.derivatives import gradients
 
 pytestmark = pytest.mark.oracle
 TOLERANCE = {"rtol": 1e-9, "atol": 1e-9}
