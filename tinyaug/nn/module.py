@@ -116,18 +116,19 @@ class Module:
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Put saved values in place. Names and shapes are checked first: either all are loaded or none.
 
-        raises: ValueError that lists what is missing, unknown or of another shape
+        raises: ValueError that lists what is missing, unknown, of another shape or no numbers
         """
         own = dict(self._named_tensors())
-        wrong = [f"{name} is missing" for name in own if name not in state]
-        wrong += [f"{name} is unknown" for name in state if name not in own]
-        wrong += [f"{name} has shape {state[name].shape}, expected {x.shape}" for name, x in own.items()
-                  if name in state and state[name].shape != x.shape]
+        given = {name: np.asarray(x) for name, x in state.items()}
+        wrong = [f"{name} is missing" for name in own if name not in given]
+        wrong += [f"{name} is unknown" for name in given if name not in own]
+        shared = [(name, given[name], x) for name, x in own.items() if name in given]
+        wrong += [f"{name} has shape {a.shape}, expected {x.shape}" for name, a, x in shared if a.shape != x.shape]
+        wrong += [f"{name} has dtype {a.dtype}, expected numbers" for name, a, _ in shared if a.dtype.kind not in "fiu"]
         if wrong:
             raise ValueError(f"{type(self).__name__}: cannot load: " + "; ".join(wrong))
-        for name, x in own.items():
-            xp = array_module(x.data)
-            x.data[...] = xp.asarray(state[name].astype(x.dtype))
+        for _, a, x in shared:
+            x.data[...] = array_module(x.data).asarray(a.astype(x.dtype))
 
     def summary(self, batch: int = 1) -> str:
         """A table of every parameter and, for a Core or Memory, of every piece of state."""
@@ -137,19 +138,20 @@ class Module:
         text = _table(rows)
         if hasattr(self, "initial_state"):
             rows = [("state", "shape", "start", "start learned", "reset", "gradient")]
-            notes = _state_notes(self)
             for name, x in flatten_state(self.initial_state(batch)):
-                rows.append((name, str(x.shape), notes.get(name.split(".")[-1], "zeros"), "yes" if x.requires_grad else "no",
+                rows.append((name, str(x.shape), _state_note(self, name), "yes" if x.requires_grad else "no",
                              "every sequence", "through all steps"))
             text += "\n\n" + _table(rows)
         return text
 
 
-def _state_notes(module):
-    notes = {}
-    for _, child in module.named_modules():
-        notes.update({name: note(child) if callable(note) else note for name, note in child.state_notes.items()})
-    return notes
+def _state_note(module, name):
+    """How a piece of state starts, by the module whose state it is: its path is that of the module."""
+    *path, field = name.split(".")
+    for part in path:
+        module = module.cores[int(part)] if part.isdigit() else getattr(module, part)
+    note = module.state_notes.get(field, "zeros")
+    return note(module) if callable(note) else note
 
 
 def flatten_state(state, path=""):
