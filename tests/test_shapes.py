@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tinyaug import Tensor, ops
-from tinyaug.autograd import gradients
+from tinyaug.derivatives import gradients
 
 fixed = settings(
     derandomize=True,

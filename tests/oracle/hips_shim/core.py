@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import tinyaug.autograd as ours
+import tinyaug.derivatives as ours
 from tinyaug import Tensor, ops
 
 
