@@ -170,6 +170,11 @@ def test_reductions_give_0d_arrays_and_an_element_is_a_view():
     assert first.item() == 7.0
 
 
+def test_numpy_may_ask_whether_memory_is_shared():
+    x = device()
+    assert np.shares_memory(x, x[0]) and not np.shares_memory(x, x + 0.0) and not np.shares_memory(HOST, x)
+
+
 def test_in_place_and_out_write_where_they_say():
     x = device()
     view = x[0]

@@ -42,7 +42,9 @@ class StrictArray:
     def __array__(self, *_, **__):
         raise TypeError("strict device: NumPy cannot read a device array; use to_host(x)")
 
-    def __array_function__(self, function, *_):
+    def __array_function__(self, function, types, args, keywords):
+        if function is np.shares_memory:            # asks where arrays are and reads none; CuPy answers it too
+            return function(*[x._array if isinstance(x, StrictArray) else x for x in args], **keywords)
         raise TypeError(f"strict device: numpy.{function.__name__} got a device array; use array_module(x)")
 
     def __getitem__(self, index):
