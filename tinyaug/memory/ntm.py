@@ -51,6 +51,8 @@ class NTMMemory(Module):
                   "learned" (the paper's "bias values")
     weights_start: "first" (all heads on slot 0), "zero" (nowhere) or "even"
 
+    Deviation: the paper's (2) and (5) have M_t, here it is M_{t-1}: what is written is found and read a step later.
+
     Deviation: the paper does not say where the heads start. A head that starts somewhere can learn to move on from
     there; one that starts nowhere has to find a place first, and some seeds never do.
     """
@@ -62,7 +64,9 @@ class NTMMemory(Module):
                  weights_start="first", rng):
         if read_heads < 1 or write_heads < 1:
             raise ValueError(f"NTMMemory: {read_heads} read and {write_heads} write heads; expected at least one of each")
-        if shifts % 2 == 0 or shifts > slots:
+        if slots < 1 or width < 1:
+            raise ValueError(f"NTMMemory: {slots} slots of width {width}; expected at least 1 of each")
+        if shifts < 1 or shifts % 2 == 0 or shifts > slots:
             raise ValueError(f"NTMMemory: {shifts} shifts over {slots} slots; expected an odd number of at most {slots}")
         heads = read_heads + write_heads
         self.slots, self.width, self.read_heads, self.write_heads = slots, width, read_heads, write_heads
