@@ -33,6 +33,7 @@ __all__ = ["Tensor", "Node", "OPS", "op", "no_grad", "tracking", "stop_gradient"
 _clock = count()
 _tracking = True
 observers: list = []
+_recorder = None           # what notes array calls instead of computing them, while tinyaug.record is at work
 _SCALARS = (float, int, bool)
 _new = object.__new__      # results are filled in by hand: an __init__ would be one more call for every op
 
@@ -86,10 +87,15 @@ def op(*, examples, constant=(), adapt=None):
             if adapt is not None:
                 args, keywords = adapt(args, keywords)
             elif len(args) > width and not variadic:
+                if len(args) > width + len(names):
+                    raise TypeError(f"{name}: got {len(args)} arguments, expected at most {width + len(names)}")
                 keywords.update(zip(names, args[width:]))
                 args = args[:width]
+            if _recorder is not None:
+                _recorder.enter(name, args)
             arrays = []
             dtype = None
+            kind = np.ndarray
             tracked = odd = False
             for x in args:
                 if isinstance(x, Tensor):
@@ -108,7 +114,10 @@ def op(*, examples, constant=(), adapt=None):
             if odd:
                 args, arrays, kind = _settle(name, args, arrays, fixed)
             xp = NAMESPACES[kind]
-            result, vjp = body(xp, *arrays, **keywords)
+            try:
+                result, vjp = body(xp, *arrays, **keywords)
+            except _MISUSE as error:
+                raise _named(error, body, arrays, keywords) from error
             node = None
             if tracked and _tracking and vjp is not None:
                 node = _new(Node)
@@ -130,6 +139,28 @@ def op(*, examples, constant=(), adapt=None):
         return apply
 
     return decorate
+
+
+_MISUSE = ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError
+
+
+def _named(error, body, arrays, keywords):
+    """The error of a body with the op, its arguments and their shapes before what NumPy says of it.
+
+    An attribute that a number lacks is a wrong type, a division by a rank of 0 is a wrong axis.
+    """
+    name, said = body.__name__, str(error).partition("\n")[0]
+    if said.startswith(name) and "Input operand" not in said:        # ours; NumPy says matmul's name, not its shapes
+        text = said
+    else:
+        words = [p.name for p in inspect.signature(body).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
+        what = [f"{words[min(i, len(words) - 1)]} {getattr(x, 'shape', x)}" for i, x in enumerate(arrays)]
+        what += [f"{word}={value}" for word, value in keywords.items()]
+        text = f"{name}: {', '.join(what)}: {said}"
+    kinds = np.exceptions.AxisError, IndexError, ValueError, TypeError
+    if isinstance(error, kinds):
+        return next(kind for kind in kinds if isinstance(error, kind))(text)
+    return TypeError(text) if isinstance(error, AttributeError) else ValueError(text)
 
 
 def _settle(name, args, arrays, fixed):
@@ -156,6 +187,8 @@ def _settle(name, args, arrays, fixed):
             data = np.asarray(data)
             if kind is not np.ndarray and data.ndim == 0:
                 data = to_device(data, device_of(lead))
+        if data.dtype.kind not in "fiub":
+            raise TypeError(f"{name}: argument {i} is of dtype {data.dtype}, expected real numbers")
         if i not in fixed and dtype is not None and data.dtype != dtype:
             data = data.astype(dtype)
         if type(data) is not kind:
@@ -184,6 +217,22 @@ def is_tracking() -> bool:
 def no_grad():
     """`with no_grad(): ...` computes without recording, so without memory for a backward pass."""
     return tracking(False)
+
+
+def recorder():
+    """The recorder at work, or None."""
+    return _recorder
+
+
+@contextmanager
+def recording(by):
+    """`with recording(recorder): ...` shows it every op before the op runs."""
+    global _recorder
+    _recorder = by
+    try:
+        yield by
+    finally:
+        _recorder = None
 
 
 @contextmanager

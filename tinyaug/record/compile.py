@@ -1,0 +1,102 @@
+"""From calls and arrays to something that runs: a list of (function, arguments), all made once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyaug.record.memory import is_view, lay_out
+from tinyaug.record.program import Slot, cast, substitute
+from tinyaug.tensor import Tensor
+
+__all__ = ["Program"]
+
+WITH_OUT = {np.clip, np.take, np.cumsum, np.cumprod, np.einsum, np.prod, np.argmax, np.argmin}
+
+
+class Program:
+    """A recorded function, ready to run.
+
+    calls: what is done, in order; arrays: {slot: array}; steps: [(function, arguments)], the same without a Slot
+    """
+
+    def __init__(self, calls, inputs, outputs, reuse=True):
+        self.calls, self.inputs, self.outputs = calls, inputs, outputs
+        self.arrays, self.bytes = lay_out(calls, outputs, inputs, reuse)
+        self.steps, self.owners = [], []
+        for call in calls:
+            for step in _emit(call, self.arrays):
+                self.steps.append(step)
+                self.owners.append(call)
+
+    def run(self, arguments):
+        """Copy the arguments in, make every call, copy the results out."""
+        arrays = self.arrays
+        for slot, x in zip(self.inputs, arguments):
+            np.copyto(arrays[slot], x)
+        for function, args in self.steps:
+            function(*args)
+        return [arrays[slot].copy() for slot in self.outputs]
+
+
+def _emit(call, arrays):
+    """The steps of one call: none for a view or for a result that was written where it is wanted."""
+    args = substitute(call.args, arrays)
+    function = call.function
+    if call.out is None:
+        return [] if np.shares_memory(*args) and args[0] is args[1] else [(np.copyto, args)]
+    out = arrays[call.out]
+    if is_view(call):
+        if np.may_share_memory(out, args[0]) or out.size == 0:
+            return []
+        return [(np.copyto, (_unshaped(out, call, args[0]), args[0]))]       # a reshape that has to copy
+    if function is np.concatenate or function is np.stack:
+        return _join(call, arrays, out)
+    if function is np.vecdot:
+        return [(np.vecdot, (*args, out[..., 0] if call.keywords["keepdims"] else out))]
+    if isinstance(function, np.ufunc) and not call.keywords:
+        return [(function, (*args, out))]
+    if getattr(function, "__name__", "") == "reduce":
+        keywords = call.keywords
+        return [(function, (args[0], keywords.get("axis", 0), None, out, keywords.get("keepdims", False)))]
+    if function is np.where:
+        condition, x, y = args
+        return [(np.copyto, (out, y)), (_copy_where, (out, x, condition))]
+    if function is cast:
+        return [(_copy_unsafe, (out, args[0]))]
+    keywords = {name: substitute(value, arrays) for name, value in call.keywords.items()}
+    if function in WITH_OUT:
+        return [(lambda: function(*args, **keywords, out=out), ())]
+    return [(lambda: np.copyto(out, function(*args, **keywords)), ())]
+
+
+def _unshaped(out, call, source):
+    """The result of a copying reshape, in the shape of its source."""
+    if call.function is not np.reshape:
+        raise NotImplementedError(f"record: {call.function.__name__} gave a copy where a view was expected")
+    return out.reshape(source.shape)
+
+
+def _copy_where(out, x, condition):
+    np.copyto(out, x, where=condition)
+
+
+def _copy_unsafe(out, x):
+    np.copyto(out, x, casting="unsafe")
+
+
+def _join(call, arrays, out):
+    """Copies of the parts that do not lie in the concatenation already."""
+    from tinyaug.record.memory import _parts
+    steps = []
+    for part, index in _parts(call):
+        source = arrays[part] if isinstance(part, Slot) else part
+        target = out[index]
+        if not (source.ctypes.data == target.ctypes.data and source.strides == target.strides
+                and source.shape == target.shape):
+            steps.append((np.copyto, (target, source)))
+    return steps
+
+
+def as_array(x):
+    """The array of a Tensor, or the thing itself as an array."""
+    return x.data if isinstance(x, Tensor) else np.asarray(x)

@@ -1,0 +1,187 @@
+"""Where the arrays of a program lie: placement inside others, and reuse of memory by liveness."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyaug import arrays
+from tinyaug.record.program import reads, take_index
+
+__all__ = ["is_view", "lay_out", "place"]
+
+ALIGN = 64
+
+
+VIEWS = {np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.squeeze, np.expand_dims, np.broadcast_to, np.flip}
+
+
+def is_view(call):
+    """True for a call that gives another view of its first argument: it costs nothing when the program runs."""
+    if call.function in VIEWS:
+        return True
+    return call.function is take_index and arrays.is_basic(call.args[1])
+
+
+def place(calls, outputs):
+    """Which results can be written straight into the concatenation or stack that takes them.
+
+    returns: {slot: (slot of the concatenation, index into it)}
+    """
+    maker = {call.out: call for call in calls if call.out is not None}
+    placed = {}
+    for call in calls:
+        if call.function is np.concatenate or call.function is np.stack:
+            for part, index in _parts(call):
+                root = part
+                while root in maker and maker[root].function is np.reshape:
+                    root = maker[root].args[0]
+                made = maker.get(root)
+                if made is not None and root not in placed and root not in outputs and not is_view(made):
+                    placed[root] = call.out, index
+    return placed
+
+
+def _parts(call):
+    """[(slot, its index in the result)] of a concatenation or stack."""
+    axis = call.keywords.get("axis", call.args[1] if len(call.args) > 1 else 0) % len(call.out.shape)
+    before = (slice(None),) * axis
+    if call.function is np.stack:
+        return [(part, before + (i,)) for i, part in enumerate(call.args[0])]
+    found, start = [], 0
+    for part in call.args[0]:
+        found.append((part, before + (slice(start, start + part.shape[axis]),)))
+        start += part.shape[axis]
+    return found
+
+
+class Arena:
+    """One block of memory, handed out in pieces; a piece that is given back is handed out again."""
+
+    def __init__(self):
+        self.free = {}                     # size -> offsets
+        self.size = 0
+
+    def take(self, nbytes):
+        nbytes = max(ALIGN, -(-nbytes // ALIGN) * ALIGN)
+        if self.free.get(nbytes):
+            return self.free[nbytes].pop(), nbytes
+        larger = min((size for size, offsets in self.free.items() if offsets and nbytes < size <= 2 * nbytes), default=None)
+        if larger is not None:
+            return self.free[larger].pop(), larger
+        offset = self.size
+        self.size += nbytes
+        return offset, nbytes
+
+    def give(self, offset, nbytes):
+        self.free.setdefault(nbytes, []).append(offset)
+
+
+def lay_out(calls, outputs, inputs, reuse=True):
+    """An array for every Slot. returns: {slot: array}, bytes of the arena"""
+    placed = place(calls, outputs)
+    owner = {}                             # slot -> the slot whose memory it lies in
+    last = {}                              # owner -> index of the last call that touches it
+    home = {}                              # slot -> array on memory that is never touched, to learn the strides
+    for slot in inputs:
+        home[slot] = np.empty(slot.shape, slot.dtype)
+
+    def virtual(slot):
+        """An array for a result: a slice of the concatenation that takes it, or memory of its own."""
+        if slot in home:
+            return home[slot]
+        if slot in placed:
+            outer, index = placed[slot]
+            inside = virtual(outer)[index]
+            home[slot] = _reshaped(inside, slot.shape)
+            if home[slot] is not None:
+                owner[slot] = owner.get(outer, outer)
+                return home[slot]
+            del placed[slot]
+        home[slot] = np.empty(slot.shape, slot.dtype)
+        owner[slot] = slot
+        return home[slot]
+
+    views = {}
+    for i, call in enumerate(calls):
+        for slot in reads(call):
+            if slot.array is not None:
+                home[slot] = slot.array
+            if owner.get(slot) is not None:
+                last[owner[slot]] = i
+        if call.out is None:
+            continue
+        if is_view(call):
+            source = call.args[0]
+            view = call.function(home[source], *call.args[1:], **call.keywords)
+            if np.may_share_memory(view, home[source]) or view.size == 0:
+                home[call.out] = view
+                views[call.out] = call
+                if owner.get(source) is not None:
+                    owner[call.out] = owner[source]
+                    last[owner[source]] = i
+                continue
+        virtual(call.out)
+        last[owner[call.out]] = i
+    for slot in outputs:
+        if owner.get(slot) is not None:
+            last[owner[slot]] = len(calls)
+    return _assign(calls, placed, owner, last, views, home, inputs, reuse)
+
+
+def _span(slot):
+    return int(np.prod(slot.shape)) * slot.dtype.itemsize
+
+
+def _reshaped(array, shape):
+    """The array under another shape, if that needs no copy."""
+    view = array.view()
+    try:
+        view.shape = shape
+    except AttributeError:
+        return None
+    return view
+
+
+def _assign(calls, placed, owner, last, views, home, inputs, reuse):
+    """Give every owner a piece of the arena for as long as it lives, then build all arrays on it."""
+    arena = Arena()
+    pieces, dying = {}, {}
+    for slot, i in last.items():
+        dying.setdefault(i, []).append(slot)
+    for i, call in enumerate(calls):
+        out = None if call.out is None else owner.get(call.out)
+        heir = None
+        if out is not None and out not in pieces:
+            if reuse and out is call.out and isinstance(call.function, np.ufunc) and call.function is not np.matmul:
+                heir = next((slot for slot in reads(call) if slot in pieces and slot in dying.get(i, ())
+                             and slot.shape == out.shape and slot.dtype == out.dtype), None)
+            pieces[out] = pieces[heir] if heir is not None else arena.take(_span(out))
+        for slot in dying.get(i, ()):
+            if reuse and slot is not heir and slot in pieces:
+                arena.give(*pieces[slot])
+    memory = np.empty(arena.size + ALIGN, np.uint8)
+    start = -memory.ctypes.data % ALIGN
+    real = {slot: slot.array for call in calls for slot in reads(call) if slot.array is not None}
+    real.update({slot: np.empty(slot.shape, slot.dtype) for slot in inputs})
+
+    def build(slot):
+        if slot in real:
+            return real[slot]
+        if slot in placed and owner[slot] is not slot:
+            outer, index = placed[slot]
+            real[slot] = _reshaped(build(outer)[index], slot.shape)
+        else:
+            offset, _ = pieces[owner[slot]]
+            at = start + offset
+            real[slot] = memory[at:at + _span(slot)].view(slot.dtype).reshape(slot.shape)
+        return real[slot]
+
+    for call in calls:
+        if call.out is None:
+            continue
+        if call.out in views:
+            real[call.out] = call.function(real[call.args[0]], *call.args[1:], **call.keywords)
+        else:
+            build(call.out)
+    return real, arena.size
+

@@ -1,0 +1,192 @@
+"""Passes: from a list of calls to a shorter one that computes the same. Each is one idea.
+
+A pass takes and returns `calls`; `outputs` are the Slots that the program gives back. No pass moves a call across a
+write: what comes after the first write to an array outside stays in its order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyaug.record.program import Call, Slot, reads, substitute, take_index
+
+__all__ = ["PASSES", "aliases", "common", "constants", "dead", "dot_products", "merge_products"]
+
+
+def dead(calls, outputs):
+    """Drop every call whose result nobody reads. The tape computes gradients that nobody asked for; here they go."""
+    wanted = set(outputs)
+    kept = []
+    for call in reversed(calls):
+        if call.out is None or call.out in wanted:
+            wanted.update(reads(call))
+            kept.append(call)
+    return kept[::-1]
+
+
+def aliases(calls, outputs):
+    """Drop calls that give back what they were given: +x, a reshape to the same shape, a concatenation of one."""
+    same = {}
+    kept = []
+    for call in calls:
+        call = _renamed(call, same)
+        first = call.args[0] if call.args else None
+        if isinstance(first, (tuple, list)) and call.function is np.concatenate and len(first) == 1:
+            first = first[0]
+        elif call.function not in (np.positive, np.reshape, np.broadcast_to, np.squeeze, np.transpose):
+            first = None
+        elif call.function is np.transpose and call.args[1] != tuple(range(len(call.out.shape))):
+            first = None
+        if isinstance(first, Slot) and first.shape == call.out.shape and call.out not in outputs:
+            same[call.out] = first
+        else:
+            kept.append(call)
+    return kept
+
+
+def _renamed(call, table):
+    if any(slot in table for slot in reads(call)):
+        return Call(call.function, substitute(call.args, table),
+                    {k: substitute(v, table) for k, v in call.keywords.items()}, call.out, call.label)
+    return call
+
+
+def common(calls, outputs):
+    """Compute equal things once: both heads of an NTM take the norm of the same memory rows, and so does backward."""
+    seen, same, kept = {}, {}, []
+    for call in calls:
+        call = _renamed(call, same)
+        if call.out is None:
+            seen.clear()                   # a write: what was read before it may have changed
+        else:
+            key = (call.function, _key(call.args), _key(tuple(sorted(call.keywords.items()))))
+            if key in seen and call.out not in outputs:
+                same[call.out] = seen[key]
+                continue
+            seen.setdefault(key, call.out)
+        kept.append(call)
+    return kept
+
+
+def _key(x):
+    """Something hashable that is equal where x would compute equally."""
+    if isinstance(x, (tuple, list)):
+        return tuple([_key(part) for part in x])
+    if isinstance(x, slice):
+        return "slice", x.start, x.stop, x.step
+    if isinstance(x, (float, int, bool)):
+        return type(x), x
+    return x
+
+
+def constants(calls, outputs):
+    """Python numbers become arrays of one element: NumPy takes 0.25 us less for x * array(0.5) than for x * 0.5."""
+    made = {}
+
+    def fixed(x, dtype):
+        if (type(x), x, dtype) not in made:
+            made[type(x), x, dtype] = Slot(-1 - len(made), (), dtype, "constant", np.array(x, dtype))
+        return made[type(x), x, dtype]
+
+    changed = []
+    for call in calls:
+        if isinstance(call.function, np.ufunc) and any(type(x) in (float, int) for x in call.args):
+            dtype = next(x.dtype for x in call.args if isinstance(x, Slot))
+            if dtype.kind == "f":
+                args = tuple(fixed(x, dtype) if type(x) in (float, int) else x for x in call.args)
+                call = Call(call.function, args, call.keywords, call.out, call.label)
+        changed.append(call)
+    return changed
+
+
+def dot_products(calls, outputs):
+    """sum(x * y) over the last axis is one call, vecdot, without the array of products between."""
+    uses = _uses(calls, outputs)
+    products = {call.out: call for call in calls if call.function is np.multiply and uses[call.out] == 1}
+    changed = []
+    for call in calls:
+        factor = products.get(call.args[0]) if call.function == np.add.reduce else None
+        if factor is not None and call.keywords.get("axis") in (-1, len(factor.out.shape) - 1) and all(
+                isinstance(x, Slot) and x.shape == factor.out.shape for x in factor.args):
+            call = Call(np.vecdot, factor.args, {"keepdims": call.keywords.get("keepdims", False)}, call.out, call.label)
+        changed.append(call)
+    return dead(changed, outputs)
+
+
+def _uses(calls, outputs):
+    uses = dict.fromkeys([call.out for call in calls if call.out], 0)
+    for slot in [slot for call in calls for slot in reads(call)] + list(outputs):
+        if slot in uses:
+            uses[slot] += 1
+    return uses
+
+
+def merge_products(calls, outputs):
+    """Products of many matrices with one weight become one product of the stacked matrices, where none needs another.
+
+    The output layer of a recurrent network is such a case, forward and backward: no step waits for the output of the
+    step before. The controller's products are not: each needs the last one's result.
+    """
+    first_write = next((i for i, call in enumerate(calls) if call.out is None), len(calls))
+    head, tail = calls[:first_write], calls[first_write:]
+    groups = {}
+    for call in head:
+        if call.function is np.matmul and all(len(x.shape) == 2 for x in call.args):
+            groups.setdefault((call.args[1], call.args[0].shape), []).append(call)
+    groups = [group for group in groups.values() if len(group) > 1]
+    member = {call: 1 << bit for bit, group in enumerate(groups) for call in group}
+    tainted = {}                           # slot -> bits of the groups whose results it depends on
+    stuck = 0
+    for call in head:
+        bits = 0
+        for slot in reads(call):
+            bits |= tainted.get(slot, 0)
+        if call in member:
+            stuck |= bits & member[call]
+            bits |= member[call]
+        tainted[call.out] = bits
+    head = list(head)
+    for bit, group in enumerate(groups):
+        if not stuck >> bit & 1:
+            _merge(head, group)
+    return _in_order(head) + tail
+
+
+def _merge(calls, group):
+    """Replace the calls of a group, in place, by one product of the stacked left sides and a slice for each."""
+    weight = group[0].args[1]
+    left, right = [call.args[0] for call in group], group[0].out
+    rows = left[0].shape[0]
+    stacked = Slot(-10**6 - group[0].out.number, (rows * len(group), left[0].shape[1]), left[0].dtype, "call")
+    product = Slot(-10**7 - group[0].out.number, (rows * len(group), right.shape[1]), right.dtype, "call")
+    label = group[0].label
+    new = [Call(np.concatenate, (tuple(left),), {"axis": 0}, stacked, label),
+           Call(np.matmul, (stacked, weight), {}, product, label)]
+    new += [Call(take_index, (product, slice(i * rows, (i + 1) * rows)), {}, call.out, label)
+            for i, call in enumerate(group)]
+    at = calls.index(group[0])
+    members = set(group)
+    calls[:] = calls[:at] + new + [call for call in calls[at:] if call not in members]
+
+
+def _in_order(calls):
+    """The calls so that each comes after what it reads, otherwise as they were."""
+    maker = {call.out: call for call in calls}
+    done, ordered = set(), []
+    for call in calls:
+        stack = [call]
+        while stack:
+            top = stack[-1]
+            if top in done:
+                stack.pop()
+                continue
+            waiting = [maker[slot] for slot in reads(top) if slot in maker and maker[slot] not in done]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                done.add(top)
+                ordered.append(stack.pop())
+    return ordered
+
+
+PASSES = [dead, aliases, common, constants, merge_products, dot_products]

@@ -1,0 +1,88 @@
+"""A program: array calls in an order, and the arrays between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Call", "Slot", "cast", "reads", "substitute", "take_index"]
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """An array of a program.
+
+    origin: "input" (an argument), "constant", "captured" (lives outside; read and written where it lies), "call"
+    array:  the array itself for a constant or a captured one
+    """
+
+    number: int
+    shape: tuple
+    dtype: np.dtype
+    origin: str
+    array: Any = None
+
+    def __repr__(self):
+        return f"%{self.number}"
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """out = function(*args, **keywords), where arguments may be Slots, also inside tuples and lists.
+
+    out:   None for a write, copyto(target, value)
+    label: (op, module) that it came from
+    """
+
+    function: Callable
+    args: tuple
+    keywords: dict = field(default_factory=dict)
+    out: Slot | None = None
+    label: tuple = ("", "")
+
+    def __repr__(self):
+        inside = ", ".join([*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.keywords.items())])
+        name = getattr(self.function, "__name__", str(self.function))
+        owner = getattr(getattr(self.function, "__self__", None), "__name__", None)
+        return f"{self.out if self.out else '    '} = {owner + '.' if owner else ''}{name}({inside})"
+
+
+def reads(call):
+    """The Slots that a call reads (and, for a write, the one that it fills, first)."""
+    found = []
+    _collect(call.args, found)
+    if call.keywords:
+        _collect(tuple(call.keywords.values()), found)
+    return found
+
+
+def _collect(x, found):
+    for part in x:
+        if isinstance(part, Slot):
+            found.append(part)
+        elif isinstance(part, (tuple, list)):
+            _collect(part, found)
+
+
+def substitute(x, table):
+    """x with every Slot replaced by what the table holds for it."""
+    if isinstance(x, Slot):
+        return table.get(x, x)
+    if isinstance(x, tuple):
+        return tuple([substitute(part, table) for part in x])
+    if isinstance(x, list):
+        return [substitute(part, table) for part in x]
+    return x
+
+
+def cast(x, dtype):
+    """x as another dtype."""
+    return x.astype(dtype)
+
+
+def take_index(x, index):
+    """x[index]."""
+    return x[index]
