@@ -110,6 +110,8 @@ def argsort(xp, x, *, axis=-1):
 def one_hot(xp, indices, *, classes):
     """(...,) integers -> (..., classes): 1.0 at the index, 0.0 elsewhere, in the default dtype.
 
-    raises: ValueError on the host where an index is outside 0 .. classes - 1
+    An index outside 0 .. classes - 1 gives a row of zeros.
     """
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: indices are {indices.dtype}, expected integers")
     return (indices[..., None] == xp.arange(classes)).astype(default_dtype()), None

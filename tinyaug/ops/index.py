@@ -38,10 +38,10 @@ def take(xp, x, indices, *, axis=None):
 def take_along_axis(xp, x, indices, *, axis):
     """For each row along an axis its own elements: y[i, j] = x[i, indices[i, j]] for axis 1."""
     shape = x.shape
-    axis = axis % len(shape)
+    along = axis % len(shape)
     sizes = indices.shape
     grid = [xp.arange(size).reshape((-1,) + (1,) * (len(sizes) - 1 - i)) for i, size in enumerate(sizes)]
-    index = tuple(indices if i == axis else grid[i] for i in range(len(sizes)))
+    index = tuple(indices if i == along else grid[i] for i in range(len(sizes)))
     return (xp.take_along_axis(x, indices, axis=axis),
             lambda g: (xp.scatter_add(g, index=index, shape=shape), None))
 

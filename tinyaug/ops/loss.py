@@ -37,6 +37,8 @@ def cross_entropy(xp, logits, targets, *, reduction="mean"):
     """-log(softmax(logits)[target]) in nats: logits (..., classes), targets (...) integers."""
     if logits.shape[:-1] != targets.shape:
         raise ValueError(f"cross_entropy: logits {logits.shape}, targets {targets.shape}; expected {logits.shape[:-1]}")
+    if targets.dtype.kind not in "iu":
+        raise TypeError(f"cross_entropy: targets are {targets.dtype}, expected integers, the index of the right class")
     classes = logits.shape[-1]
     left = logits - ceiling(xp, logits, -1)
     parts = xp.exp(left)

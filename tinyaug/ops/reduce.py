@@ -1,5 +1,7 @@
 """Reductions: many numbers in, one out, along one axis, several, or all. axis and keepdims are NumPy's."""
 
+from numpy.exceptions import AxisError
+
 from tinyaug.autograd import op
 from tinyaug.ops.limits import ceiling, tiniest
 
@@ -24,10 +26,14 @@ def _product(shape):
 
 
 def reduced_axes(ndim, axis):
-    """axis as a tuple of non-negative integers."""
+    """axis as a tuple of non-negative integers. raises: AxisError, a ValueError, where there is no such axis"""
     if axis is None:
         return tuple(range(ndim))
-    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    axis = axis if isinstance(axis, tuple) else (axis,)
+    for a in axis:
+        if not -ndim <= a < ndim:
+            raise AxisError(a, ndim)
+    return tuple(a % ndim for a in axis)
 
 
 def kept_shape(shape, axis):

@@ -11,7 +11,10 @@ def sequence(args, keywords):
     """The call takes one list of arrays, the body takes them one by one."""
     if len(args) > 1:
         keywords = {"axis": args[1], **keywords}
-    return tuple(args[0]), keywords
+    arrays = tuple(args[0]) if hasattr(args[0], "__iter__") else ()
+    if not arrays:
+        raise TypeError(f"concatenate, stack: got {args[0]!r}, expected a list of at least one array")
+    return arrays, keywords
 
 
 @lru_cache(maxsize=1024)
@@ -32,8 +35,9 @@ def reshape(xp, x, *, shape):
 def transpose(xp, x, *, axes=None):
     """Axes in another order; reversed if none is given."""
     order = tuple(range(len(x.shape)))[::-1] if axes is None else tuple(a % len(x.shape) for a in axes)
+    y = x.transpose(order if axes is None else tuple(axes))
     inverse = tuple(order.index(i) for i in range(len(order)))
-    return x.transpose(order), lambda g: (g.transpose(inverse),)
+    return y, lambda g: (g.transpose(inverse),)
 
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3, 4)), {"axis1": 0, "axis2": -1})])
@@ -126,6 +130,8 @@ def pad(xp, x, *, pad_width, constant_values=0.0):
     """A border of a constant around x; pad_width is ((before, after), ...) an axis, or one number for all."""
     ndim = len(x.shape)
     widths = ((pad_width, pad_width),) * ndim if isinstance(pad_width, int) else tuple(tuple(w) for w in pad_width)
+    if len(widths) != ndim:
+        raise ValueError(f"pad: {len(widths)} pairs of widths for {ndim} axes; give one an axis, or one number for all")
     inner = tuple(slice(before, before + size) for (before, _), size in zip(widths, x.shape))
     return xp.pad(x, widths, constant_values=constant_values), lambda g: (g[inner],)
 
