@@ -59,6 +59,7 @@ PAIRS = [
         "greater_equal",
         "logical_and",
         "logical_or",
+        "logaddexp",
         "binary_cross_entropy_with_logits",
         "mean_squared_error",
         "huber",

@@ -401,10 +401,6 @@ def einsum(equation, *operands):
     return ops.einsum(equation, *operands)
 
 
-def log_add(x, other, alpha=1):
-    return ops.logsumexp(ops.stack(list(broadcast(x, other))), axis=0)
-
-
 def broadcast(*tensors):
     shape = np.broadcast_shapes(*[t.shape for t in tensors])
     return tuple(ops.broadcast_to(t, shape) for t in tensors)
