@@ -41,6 +41,14 @@ def check(config):
             raise ValueError(f"{key}: got {config[key]}, expected at least 1")
     if config["rate"] <= 0:
         raise ValueError(f"rate: got {config['rate']}, expected more than 0")
+    if config["clip_value"] <= 0:
+        raise ValueError(f"clip_value: got {config['clip_value']}, expected more than 0")
+    for key, allowed in (("memory_start", ("constant", "noise", "learned")), ("weights_start", ("first", "zero", "even"))):
+        if config.get(key, allowed[0]) not in allowed:
+            raise ValueError(f"{key}: got {config[key]!r}, expected one of {', '.join(allowed)}")
+    shifts, slots = config.get("shifts", 1), config.get("slots", 1)
+    if shifts % 2 == 0 or not 1 <= shifts <= slots:
+        raise ValueError(f"shifts: got {shifts}, expected an odd number of at most slots={slots}")
     if config["max_length"] > config.get("slots", config["max_length"]):
         raise ValueError(f"max_length: got {config['max_length']}, expected at most slots={config['slots']}: "
                          "one vector needs one slot")
