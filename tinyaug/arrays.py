@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-__all__ = ["NAMESPACES", "Products", "array_module", "to_host", "to_device", "device_of", "default_dtype",
+__all__ = ["NAMESPACES", "Products", "RowSums", "array_module", "to_host", "to_device", "device_of", "default_dtype",
            "set_default_dtype", "using_dtype", "host"]
 
 
@@ -37,6 +37,7 @@ class Products:
     """
 
     __slots__ = ("left", "right")
+    __array_ufunc__ = None       # array + Products is Products.__radd__
 
     def __init__(self, left, right):
         self.left, self.right = [left], [right]
@@ -60,6 +61,33 @@ class Products:
             return self.left[0].T @ self.right[0]
         xp = array_module(self.left[0])
         return xp.concatenate(self.left).T @ xp.concatenate(self.right)
+
+
+class RowSums:
+    """The rows of several arrays (B, n), to be summed into one (n,): the gradient of a bias, put off like Products."""
+
+    __slots__ = ("rows",)
+    __array_ufunc__ = None
+
+    def __init__(self, rows):
+        self.rows = [rows]
+
+    shape = property(lambda self: self.rows[0].shape[1:])
+    dtype = property(lambda self: self.rows[0].dtype)
+
+    def __add__(self, other):
+        if not isinstance(other, RowSums):
+            return self.value() + other
+        self.rows += other.rows
+        return self
+
+    def __radd__(self, other):
+        return other + self.value()
+
+    def value(self):
+        """The sum, as an array."""
+        xp = array_module(self.rows[0])
+        return xp.sum(self.rows[0] if len(self.rows) == 1 else xp.concatenate(self.rows), axis=0)
 
 
 def is_basic(index) -> bool:

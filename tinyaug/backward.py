@@ -7,8 +7,8 @@ from types import FunctionType
 
 import numpy as np
 
-from tinyaug.arrays import NAMESPACES, Products, array_module, device_of, to_device
-from tinyaug.autograd import Node, observers, tell, tracking
+from tinyaug.arrays import NAMESPACES, Products, RowSums, array_module, device_of, to_device
+from tinyaug.autograd import Node, observers, recorder, tell, tracking
 from tinyaug.tensor import OPS, Tensor, wrap
 
 __all__ = ["backpropagate", "evaluate", "unbroadcast", "zeros"]
@@ -56,6 +56,8 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                     raise RuntimeError(f"backward: the graph at {node.op.__name__} was released by an earlier backward; "
                                        "call that one with retain_graph=True")
                 node.arrived = None
+                if (notes := recorder()) is not None:
+                    notes.enter(node.op.__name__ + " (backward)", ())
                 vjp = node.vjp if not create else _on_tensors(node)
                 found = vjp(arrived) if node.shapes is None else vjp(*_filled(node, arrived))
                 if observers:
@@ -69,7 +71,10 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                         g = g()
                     data = x.data
                     if g.shape != data.shape:
-                        g = unbroadcast(g, data.shape, node.op.__name__)
+                        if x.source is None and len(data.shape) == 1 and g.shape[1:] == data.shape and not create:
+                            g = RowSums(g)
+                        else:
+                            g = unbroadcast(g, data.shape, node.op.__name__)
                     if g.dtype is not data.dtype and g.dtype != data.dtype:
                         raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
                     source = x.source
@@ -150,7 +155,7 @@ def _keep(kept, node):
 def evaluate(g):
     """A gradient as an array, whatever a vjp gave for it."""
     g = g() if type(g) is FunctionType else g
-    return g.value() if type(g) is Products else g
+    return g.value() if type(g) is Products or type(g) is RowSums else g
 
 
 def zeros(like, shape):

@@ -31,10 +31,10 @@ def erase_and_add(memory, weights, erase, add):
 
     With several heads all erase before any adds, so their order does not matter.
     """
+    heads = weights.shape[1]
     columns = ops.swapaxes(weights, -1, -2)                                                  # (B, N, H)
-    for head in range(weights.shape[1]):
-        one = slice(head, head + 1)
-        memory = memory * (1 - columns[:, :, one] @ erase[:, one])
+    for column, row in zip(ops.split(columns, heads, axis=-1), ops.split(erase, heads, axis=1)):
+        memory = memory * (1 - column @ row)
     return memory + columns @ add
 
 

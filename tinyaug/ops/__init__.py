@@ -11,7 +11,7 @@ from tinyaug.ops.arithmetic import (
     exp,
     expm1,
     log,
-    log1p,
+    log1p, logaddexp,
     maximum,
     minimum,
     multiply,

@@ -169,6 +169,13 @@ def log1p(xp, x):
     return xp.log1p(x), lambda g: (g / xp.maximum(1 + x, tiniest(g)),)
 
 
+@op(examples=pair)
+def logaddexp(xp, x, y):
+    """log(exp(x) + exp(y)) without overflow."""
+    z = xp.logaddexp(x, y)
+    return z, lambda g: (lambda: g * xp.exp(x - z), lambda: g * xp.exp(y - z))
+
+
 @op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
 def sin(xp, x):
     """Sine."""

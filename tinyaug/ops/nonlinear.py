@@ -4,7 +4,7 @@ from math import pi, sqrt
 
 from tinyaug.autograd import op
 from tinyaug.ops.arithmetic import apart
-from tinyaug.ops.limits import ceiling
+from tinyaug.ops.limits import ceiling, tiniest
 
 
 def one(rng):
@@ -19,19 +19,14 @@ def kinked(rng):
 def sigmoid(xp, x):
     """1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
     y = xp.tanh(x * 0.5) * 0.5 + 0.5
-
-    def vjp(g):
-        gy = g * y
-        return (gy - gy * y,)
-
-    return y, vjp
+    return y, lambda g: (g * (y - y * y),)
 
 
 @op(examples=one)
 def tanh(xp, x):
     """Hyperbolic tangent."""
     y = xp.tanh(x)
-    return y, lambda g: (g - g * y * y,)
+    return y, lambda g: (g * (1 - y * y),)
 
 
 @op(examples=kinked)
@@ -42,14 +37,16 @@ def relu(xp, x):
 
 @op(examples=one)
 def softplus(xp, x):
-    """log(1 + exp(x)), a smooth relu."""
-    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.absolute(x))), lambda g: (g * (xp.tanh(x * 0.5) * 0.5 + 0.5),)
+    """log(1 + exp(x)), a smooth relu. Its derivative is sigmoid(x) = exp(x - softplus(x))."""
+    y = xp.logaddexp(x, 0)
+    return y, lambda g: (g * xp.exp(x - y),)
 
 
 @op(examples=one)
 def oneplus(xp, x):
     """1 + log(1 + exp(x)): a strength of at least 1 (DNC, Methods)."""
-    return 1 + xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.absolute(x))), lambda g: (g * (xp.tanh(x * 0.5) * 0.5 + 0.5),)
+    y = xp.logaddexp(x, 0)
+    return 1 + y, lambda g: (g * xp.exp(x - y),)
 
 
 @op(examples=lambda rng: kinked(rng) + [(apart(rng, 3), {"alpha": 0.5})])
@@ -78,14 +75,9 @@ def softmax(xp, x, *, axis=-1):
         dx = y * (g - sum(g * y))
     """
     parts = xp.exp(x - ceiling(xp, x, axis))
-    # the largest part is exp(0) = 1, so the total is at least 1, or 0 for a row of -inf
-    y = parts / xp.maximum(xp.sum(parts, axis=axis, keepdims=True), 0.5)
-
-    def vjp(g):
-        gy = g * y
-        return (gy - y * xp.sum(gy, axis=axis, keepdims=True),)
-
-    return y, vjp
+    # the largest part is exp(0) = 1, next to which the smallest number is nothing; in a row of -inf all parts are 0
+    y = parts / (xp.sum(parts, axis=axis, keepdims=True) + tiniest(x))
+    return y, lambda g: (y * (g - xp.sum(g * y, axis=axis, keepdims=True)),)
 
 
 @op(examples=lambda rng: [(rng.normal(size=(3, 4)),), (rng.normal(size=(2, 3, 4)), {"axis": 1})])

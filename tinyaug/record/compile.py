@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from tinyaug.record.memory import is_view, lay_out
@@ -53,11 +55,14 @@ def _emit(call, arrays):
         return _join(call, arrays, out)
     if function is np.vecdot:
         return [(np.vecdot, (*args, out[..., 0] if call.keywords["keepdims"] else out))]
+    if function is np.maximum or function is np.minimum:       # a third argument by position is deprecated, and slow
+        return [(partial(function, out=out), args)]
     if isinstance(function, np.ufunc) and not call.keywords:
         return [(function, (*args, out))]
     if getattr(function, "__name__", "") == "reduce":
         keywords = call.keywords
-        return [(function, (args[0], keywords.get("axis", 0), None, out, keywords.get("keepdims", False)))]
+        full = (args[0], keywords.get("axis", 0), None, out, keywords.get("keepdims", False))
+        return [(function, (*full, keywords["initial"]) if "initial" in keywords else full)]
     if function is np.where:
         condition, x, y = args
         return [(np.copyto, (out, y)), (_copy_where, (out, x, condition))]

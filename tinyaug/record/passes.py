@@ -13,6 +13,9 @@ from tinyaug.record.program import Call, Slot, reads, substitute, take_index
 __all__ = ["PASSES", "aliases", "common", "constants", "dead", "dot_products", "merge_products"]
 
 
+LONG = 64                                  # below it a dot product costs more than a product and a sum over all rows
+
+
 def dead(calls, outputs):
     """Drop every call whose result nobody reads. The tape computes gradients that nobody asked for; here they go."""
     wanted = set(outputs)
@@ -106,9 +109,31 @@ def dot_products(calls, outputs):
     changed = []
     for call in calls:
         factor = products.get(call.args[0]) if call.function == np.add.reduce else None
-        if factor is not None and call.keywords.get("axis") in (-1, len(factor.out.shape) - 1) and all(
-                isinstance(x, Slot) and x.shape == factor.out.shape for x in factor.args):
+        if factor is not None and _axis(call) in (-1, len(factor.out.shape) - 1) and all(
+                isinstance(x, Slot) and x.shape == factor.out.shape for x in factor.args) and factor.out.shape[-1] >= LONG:
             call = Call(np.vecdot, factor.args, {"keepdims": call.keywords.get("keepdims", False)}, call.out, call.label)
+        changed.append(call)
+    return dead(changed, outputs)
+
+
+def _axis(call):
+    """The one axis that a call reduces, None where it reduces several."""
+    axis = call.keywords.get("axis")
+    return axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+
+
+def starts(calls, outputs):
+    """maximum(max(x), c) and sum(x) + c are one call each: the reduction that starts from c."""
+    uses = _uses(calls, outputs)
+    kind = {np.maximum: np.maximum.reduce, np.add: np.add.reduce}
+    maker = {call.out: call for call in calls if call.function in kind.values() and uses[call.out] == 1}
+    changed = []
+    for call in calls:
+        first = maker.get(call.args[0]) if call.function in kind and not call.keywords else None
+        if first is not None and first.function == kind[call.function] and call.args[1].origin == "constant" and (
+                call.out.shape == first.out.shape and call.args[1].shape == () and "initial" not in first.keywords):
+            call = Call(first.function, first.args, {**first.keywords, "initial": call.args[1].array[()]}, call.out,
+                        call.label)
         changed.append(call)
     return dead(changed, outputs)
 
@@ -189,4 +214,4 @@ def _in_order(calls):
     return ordered
 
 
-PASSES = [dead, aliases, common, constants, merge_products, dot_products]
+PASSES = [dead, aliases, common, constants, merge_products, dot_products, starts]
