@@ -118,6 +118,7 @@ CASES = [
     ("astype", "unknown dtype", lambda: ops.astype(T(2), "numbers"), "dtype=numbers"),
     ("equal", "word", lambda: ops.equal(T(2), "a"), "expected real numbers"),
     ("not_equal", "word", lambda: ops.not_equal(T(2), "a"), "expected real numbers"),
+    ("softmax", "integers", lambda: ops.softmax(Tensor(np.array([1, 2]))), "got int64, expected a floating dtype"),
     ("reshape", "size", lambda: ops.reshape(T(2, 3), (4,)), "x (2, 3), shape=(4,)"),
     ("reshape", "two unknowns", lambda: ops.reshape(T(2, 3), (-1, -1)), "one unknown dimension"),
     ("transpose", "axis", lambda: ops.transpose(T(2, 3), (5, 0)), NO_AXIS),

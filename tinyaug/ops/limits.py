@@ -6,8 +6,15 @@ cotangent of 0 stays 0: the gradient of where(x > 0, log(x), 0) at x = 0 is 0 an
 
 import numpy as np
 
-_TINIEST = {np.dtype(t): float(np.finfo(t).tiny) for t in (np.float16, np.float32, np.float64)}
-_LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in (np.float16, np.float32, np.float64)}
+
+
+class _Limits(dict):
+    def __missing__(self, dtype):
+        raise TypeError(f"got {dtype}, expected a floating dtype; convert with astype")
+
+
+_TINIEST = _Limits({np.dtype(t): float(np.finfo(t).tiny) for t in (np.float16, np.float32, np.float64)})
+_LARGEST = _Limits({np.dtype(t): float(np.finfo(t).max) for t in (np.float16, np.float32, np.float64)})
 
 
 def tiniest(x) -> float:
