@@ -7,7 +7,6 @@ cotangent of 0 stays 0: the gradient of where(x > 0, log(x), 0) at x = 0 is 0 an
 import numpy as np
 
 
-
 class _Limits(dict):
     def __missing__(self, dtype):
         raise TypeError(f"got {dtype}, expected a floating dtype; convert with astype")
