@@ -45,7 +45,10 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
     with tracking(create), np.errstate(all="ignore"):
         nodes = _oldest_first(outputs)
         for y, g in zip(outputs, cotangents):
-            _deliver(y, _first_cotangent(y, g, create), leaves)
+            g = _first_cotangent(y, g, create)
+            if (notes := recorder()) is not None:
+                notes.seed(g)
+            _deliver(y, g, leaves)
         while nodes:
             node = nodes.pop()                       # the newest, let go of as it is used
             arrived = node.arrived

@@ -60,8 +60,10 @@ class LSTM(Module):
 
     def forward(self, x, state):
         gates = ops.concatenate([x, state.hidden], axis=-1) @ self.weight + self.bias
-        input_gate, forget_gate, candidate, output_gate = ops.split(gates, 4, axis=-1)
-        cell = ops.sigmoid(forget_gate) * state.cell + ops.sigmoid(input_gate) * ops.tanh(candidate)
+        size = self.output_size
+        input_and_forget, candidate, output_gate = ops.split(gates, [2 * size, 3 * size], axis=-1)
+        input_gate, forget_gate = ops.split(ops.sigmoid(input_and_forget), 2, axis=-1)
+        cell = forget_gate * state.cell + input_gate * ops.tanh(candidate)
         hidden = ops.sigmoid(output_gate) * ops.tanh(cell)
         return hidden, LSTMState(hidden, cell)
 

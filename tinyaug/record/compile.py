@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from tinyaug.record.memory import is_view, lay_out
-from tinyaug.record.program import Slot, cast, substitute
+from tinyaug.record.memory import lay_out, parts_of
+from tinyaug.record.program import Slot, cast, is_view, substitute
 from tinyaug.tensor import Tensor
 
 __all__ = ["Program"]
@@ -91,9 +91,8 @@ def _copy_unsafe(out, x):
 
 def _join(call, arrays, out):
     """Copies of the parts that do not lie in the concatenation already."""
-    from tinyaug.record.memory import _parts
     steps = []
-    for part, index in _parts(call):
+    for part, index in parts_of(call):
         source = arrays[part] if isinstance(part, Slot) else part
         target = out[index]
         if not (source.ctypes.data == target.ctypes.data and source.strides == target.strides

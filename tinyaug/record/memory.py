@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyaug import arrays
-from tinyaug.record.program import reads, take_index
+from tinyaug.record.program import is_view, reads
 
-__all__ = ["is_view", "lay_out", "place"]
+__all__ = ["lay_out", "parts_of", "place"]
 
 ALIGN = 64
-
-
-VIEWS = {np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.squeeze, np.expand_dims, np.broadcast_to, np.flip}
-
-
-def is_view(call):
-    """True for a call that gives another view of its first argument: it costs nothing when the program runs."""
-    if call.function in VIEWS:
-        return True
-    return call.function is take_index and arrays.is_basic(call.args[1])
 
 
 def place(calls, outputs):
@@ -31,7 +20,7 @@ def place(calls, outputs):
     placed = {}
     for call in calls:
         if call.function is np.concatenate or call.function is np.stack:
-            for part, index in _parts(call):
+            for part, index in parts_of(call):
                 root = part
                 while root in maker and maker[root].function is np.reshape:
                     root = maker[root].args[0]
@@ -41,7 +30,7 @@ def place(calls, outputs):
     return placed
 
 
-def _parts(call):
+def parts_of(call):
     """[(slot, its index in the result)] of a concatenation or stack."""
     axis = call.keywords.get("axis", call.args[1] if len(call.args) > 1 else 0) % len(call.out.shape)
     before = (slice(None),) * axis

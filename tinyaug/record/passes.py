@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyaug.record.program import Call, Slot, reads, substitute, take_index
+from tinyaug.record.program import Call, Slot, is_view, reads, substitute, take_index
 
 __all__ = ["PASSES", "aliases", "common", "constants", "dead", "dot_products", "merge_products"]
 
@@ -152,8 +152,7 @@ def merge_products(calls, outputs):
     The output layer of a recurrent network is such a case, forward and backward: no step waits for the output of the
     step before. The controller's products are not: each needs the last one's result.
     """
-    first_write = next((i for i, call in enumerate(calls) if call.out is None), len(calls))
-    head, tail = calls[:first_write], calls[first_write:]
+    head, tail = _before_writes(calls)
     groups = {}
     for call in head:
         if call.function is np.matmul and all(len(x.shape) == 2 for x in call.args):
@@ -175,6 +174,12 @@ def merge_products(calls, outputs):
         if not stuck >> bit & 1:
             _merge(head, group)
     return _in_order(head) + tail
+
+
+def _before_writes(calls):
+    """The calls before the first write, which may change places, and the rest."""
+    first_write = next((i for i, call in enumerate(calls) if call.out is None), len(calls))
+    return calls[:first_write], calls[first_write:]
 
 
 def _merge(calls, group):
@@ -214,4 +219,74 @@ def _in_order(calls):
     return ordered
 
 
-PASSES = [dead, aliases, common, constants, merge_products, dot_products, starts]
+def bulk(calls, outputs):
+    """Derivative factors of all time steps at once.
+
+    1 - y * y, the slope of a tanh, does not wait for the cotangent: it depends on the forward pass alone. So the factors
+    of all time steps are computed together, once, from the stacked y; what remains in each step of the backward pass is
+    the product with its cotangent.
+    """
+    tainted, level, groups = set(), {}, {}
+    for call in calls:
+        if call.out is None:
+            break
+        slots = reads(call)
+        if any(slot in tainted or slot.origin == "seed" for slot in slots):
+            tainted.add(call.out)
+        elif "(backward)" in call.label[0] and not is_view(call):
+            level[call.out] = 1 + max([level.get(slot, 0) for slot in slots], default=0)
+            varying = tuple([(x.shape, x.dtype) if isinstance(x, Slot) and x.array is None else x for x in call.args])
+            if _elementwise(call) and any(isinstance(x, tuple) for x in varying):
+                groups.setdefault((call.function, varying, level[call.out]), []).append(call)
+    taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
+    maker = {call.out: call for call in calls if call.out is not None}
+    stacks, first, gone = {}, {}, set()
+    for group in groups.values():
+        merged = _stacked(group, stacks, taken, maker) if len(group) >= 8 else None
+        if merged:
+            first[group[0]] = merged
+            gone.update(group)
+    changed = []
+    for call in calls:
+        changed += first.get(call, ())
+        if call not in gone:
+            changed.append(call)
+    head, tail = _before_writes(changed)
+    return _in_order(head) + tail
+
+
+def _elementwise(call):
+    """True where the result has the shape of every argument that is not a single number."""
+    return (isinstance(call.function, np.ufunc) and call.function is not np.matmul and call.function is not np.vecdot
+            or call.function is np.where) and all(
+        not isinstance(x, Slot) or x.shape in ((), call.out.shape) for x in call.args)
+
+
+def _stacked(group, stacks, taken, maker):
+    """One call for a group, on stacks of its arguments. None where the stacks would cost more copies than calls saved."""
+    n, out, args, new = len(group), group[0].out, [], []
+    for position, x in enumerate(group[0].args):
+        if not isinstance(x, Slot) or x.array is not None or x.shape == () != out.shape:
+            if any(call.args[position] is not x for call in group):
+                return None
+            args.append(x)
+            continue
+        parts = tuple([call.args[position] for call in group])
+        if parts not in stacks:
+            copies = sum(part in taken or part not in maker or is_view(maker[part]) for part in parts)
+            if copies > n // 4 or len(set(parts)) < n:
+                return None
+            slot = Slot(-3 * 10**6 - parts[0].number, (n, *x.shape), x.dtype, "call")
+            new.append((parts, Call(np.stack, (parts,), {"axis": 0}, slot, group[0].label)))
+        args.append(dict(new)[parts].out if parts not in stacks else stacks[parts])
+    for parts, call in new:
+        stacks[parts] = call.out
+        taken.update(parts)
+    whole = Slot(-4 * 10**6 - out.number, (n, *out.shape), out.dtype, "call")
+    stacks[tuple([call.out for call in group])] = whole
+    merged = Call(group[0].function, tuple(args), group[0].keywords, whole, group[0].label)
+    return [call for _, call in new] + [merged] + [
+        Call(take_index, (whole, i), {}, call.out, call.label) for i, call in enumerate(group)]
+
+
+PASSES = [dead, aliases, common, constants, merge_products, dot_products, starts, bulk]

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Call", "Slot", "cast", "reads", "substitute", "take_index"]
+from tinyaug.arrays import is_basic
+
+__all__ = ["Call", "Slot", "cast", "is_view", "reads", "substitute", "take_index"]
 
 
 @dataclass(eq=False, slots=True)
@@ -86,3 +88,13 @@ def cast(x, dtype):
 def take_index(x, index):
     """x[index]."""
     return x[index]
+
+
+VIEWS = {np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.squeeze, np.expand_dims, np.broadcast_to, np.flip}
+
+
+def is_view(call):
+    """True for a call that gives another view of its first argument: it costs nothing when the program runs."""
+    if call.function in VIEWS:
+        return True
+    return call.function is take_index and is_basic(call.args[1])

@@ -109,6 +109,12 @@ class Recorder:
         array.flags.writeable = False
         return Traced(self, self.slot(array.shape, array.dtype, "constant", array))
 
+    def seed(self, cotangent):
+        """Note where a backward pass starts: what does not depend on it can be computed before."""
+        array = cotangent.data if isinstance(cotangent, Tensor) else cotangent
+        if array.slot.origin == "constant":
+            array.slot.origin = "seed"
+
     def capture(self, array):
         """A Traced for an array that lives outside: read where it lies, at every replay."""
         if id(array) not in self.captured:
