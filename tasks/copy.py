@@ -134,7 +134,7 @@ def targets(config, result):
 def trace(model, config, rng):
     """One sequence of a length that was never trained, step by step."""
     inputs, targets = copy(rng, 1, UNSEEN, config["bits"])
-    record = {"input": inputs, "target": targets}
+    record = {"input": inputs, "target": targets, "trained_length": np.array(config["max_length"])}
     inputs = Tensor(inputs).to(model.parameters()[0].device)
     if config["model"] == "lstm":
         record["output"] = ops.sigmoid(unroll(model, inputs)[0]).numpy()

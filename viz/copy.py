@@ -7,24 +7,25 @@ from viz.style import BLUE, INK, ORANGE, panels, save
 
 def all_figures(folder, trace, metrics, length):
     """Draw what the trace and the log allow. returns: the paths"""
-    paths = [learning_curve(folder, metrics)] if any("train" in record for record in metrics) else []
+    trained = int(trace["trained_length"])
+    paths = [learning_curve(folder, metrics, trained)] if any("train" in record for record in metrics) else []
     paths.append(input_and_output(folder, trace, length))
     if "weights" in trace:
         paths.append(memory_use(folder, trace, length))
     return paths
 
 
-def learning_curve(folder, metrics):
+def learning_curve(folder, metrics, trained):
     """Bits a sequence over training: means between log lines, and the validation."""
     figure, ((axes,),) = panels(1, height=3.2, width=6.0)
     train = [(record["step"], record["train"]["bits"]) for record in metrics if "train" in record]
     steps, bits = np.array(train).T
     floor = 1e-3
-    axes.semilogy(steps, np.maximum(bits, floor), color=BLUE, linewidth=1, label="training, lengths 1 to 20")
+    axes.semilogy(steps, np.maximum(bits, floor), color=BLUE, linewidth=1, label=f"training, lengths 1 to {trained}")
     checks = [(r["step"], r["validation"]["bits"]) for r in metrics if "validation" in r]
     if checks:
         axes.semilogy(*zip(*[(step, max(value, floor)) for step, value in checks]), color=ORANGE, marker="o",
-                      markersize=3, label="validation, length 20")
+                      markersize=3, label=f"validation, length {trained}")
     axes.axhline(0.1, color=INK, linewidth=0.8, linestyle="--")
     axes.annotate("0.1 bits", (steps[0], 0.1), xytext=(2, 3), textcoords="offset points", color=INK)
     axes.set(xlabel="training step", ylabel="bits a sequence", title="Learning to copy")
@@ -43,7 +44,8 @@ def input_and_output(folder, trace, length):
         panel.set(ylabel=name, yticks=[])
     errors = np.argwhere((output > 0.5) != (target > 0.5))
     axes[2][0].plot(errors[:, 1], errors[:, 0], "x", color=ORANGE, markersize=4)
-    axes[0][0].set_title(f"{length} vectors of {target.shape[0]} bits; trained on at most 20; {wrong} bits wrong")
+    axes[0][0].set_title(f"{length} vectors of {target.shape[0]} bits; trained on at most "
+                         f"{trace['trained_length']}; {wrong} bits wrong")
     axes[2][0].set_xlabel("position in the sequence")
     return save(figure, folder, "input-and-output")
 
@@ -58,7 +60,8 @@ def memory_use(folder, trace, length):
     extent = (-0.5, weights.shape[0] - 0.5, rows.stop - 0.5, rows.start - 0.5)
     figure, axes = panels(4, ratios=[0.5, 1, 1, 1], height=2.0)
     axes[0][0].imshow(trace["input"][:, 0].T, cmap="Greys", extent=(-0.5, weights.shape[0] - 0.5, 8.5, -0.5))
-    axes[0][0].set(ylabel="input", yticks=[], title=f"Copying {length} vectors, trained on at most 20")
+    axes[0][0].set(ylabel="input", yticks=[],
+                   title=f"Copying {length} vectors, trained on at most {trace['trained_length']}")
     for (panel,), picture, name in ((axes[1], weights[:, reads:].max(axis=1), "write weighting"),
                                     (axes[2], weights[:, :reads].max(axis=1), "read weighting")):
         image = panel.imshow(picture.T[rows], cmap="magma", vmin=0, vmax=1, extent=extent)

@@ -11,6 +11,7 @@ INK, BLUE, ORANGE, GREY = "#222222", "#0072b2", "#d55e00", "#999999"       # apa
 STYLE = {"font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.spines.top": False,
          "axes.spines.right": False, "figure.dpi": 150, "savefig.bbox": "tight", "svg.hashsalt": "tinyaug",
          "image.interpolation": "nearest", "image.aspect": "auto"}
+plt.rcParams.update(STYLE)          # for good: matplotlib asks for most of it only when something is drawn
 
 
 def save(figure, folder, name):
@@ -25,6 +26,5 @@ def save(figure, folder, name):
 
 def panels(rows, height=1.6, width=8.0, ratios=None, sharex=False):
     """A column of axes in the house style."""
-    with plt.rc_context(STYLE):
-        return plt.subplots(rows, 1, figsize=(width, height * rows), squeeze=False, layout="constrained",
-                            height_ratios=ratios, sharex=sharex)
+    return plt.subplots(rows, 1, figsize=(width, height * rows), squeeze=False, layout="constrained",
+                        height_ratios=ratios, sharex=sharex)

@@ -75,6 +75,19 @@ def test_a_figure_is_written_and_not_blank(trained, name):
     assert all((half < 0.9).any() for half in (*np.array_split(grey, 4, axis=0), *np.array_split(grey, 4, axis=1)))
     text = (trained[0] / "figures" / f"{name}.svg").read_text()
     assert text.startswith("<?xml") and "href=\"http" not in text
+    assert {"learning-curve": "lengths 1 to 4", "memory-use": "trained on at most 4"}.get(name, "at most 4;") in text
+
+
+def test_a_picture_fills_its_panel():
+    """Square pixels would leave a panel of 50 x 4 nearly empty, and the panels' steps not below each other."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    from viz.style import panels, plt
+    figure, ((axes,), (below,)) = panels(2)
+    axes.imshow(np.eye(2))
+    below.imshow(np.ones((3, 50)))
+    figure.canvas.draw()
+    assert axes.get_position().width == pytest.approx(below.get_position().width) and axes.get_position().width > 0.8
+    plt.close(figure)
 
 
 @pytest.mark.slow
@@ -84,6 +97,7 @@ def test_the_trace_has_every_name_and_shape(trained):
     T, N, W, heads = 101, 16, 8, 2
     assert shapes == {
         "input": (T, 1, 5), "target": (50, 1, 4), "output": (T, 1, 4), "hidden": (T, 1, 32), "read_heads": (),
+        "trained_length": (),
         "memory": (T, 1, N, W), "weights": (T, 1, heads, N), "reads": (T, 1, 1, W), "key": (T, 1, heads, W),
         "strength": (T, 1, heads, 1), "gate": (T, 1, heads, 1), "shift": (T, 1, heads, 3), "sharpening": (T, 1, heads, 1),
         "erase": (T, 1, 1, W), "add": (T, 1, 1, W)}
