@@ -24,11 +24,26 @@ def product(row, weight, bias):
     return [sum(row[i] * weight[i][j] for i in range(len(row))) + bias[j] for j in range(len(bias))]
 
 
+def feed_forward(v, seen, state):
+    """A step of the controller in loops: what it says, and its next state."""
+    return [tanh(z) for z in product(seen, v["controller.linear.weight"], v["controller.linear.bias"])], state
+
+
+def lstm(v, seen, state):
+    h, c = state or (v["controller.start_hidden"], v["controller.start_cell"])
+    z = product(seen + h, v["controller.weight"], v["controller.bias"])
+    i, f, g, o = (z[k * H:(k + 1) * H] for k in range(4))
+    c = [loops.sigmoid(f[k]) * c[k] + loops.sigmoid(i[k]) * tanh(g[k]) for k in range(H)]
+    h = [loops.sigmoid(o[k]) * tanh(c[k]) for k in range(H)]
+    return h, (h, c)
+
+
+@pytest.mark.parametrize("kind, controller", [(FeedForward, feed_forward), (LSTM, lstm)])
 @pytest.mark.parametrize("read_heads, write_heads", [(1, 1), (2, 2)])
-def test_three_steps_against_loops(read_heads, write_heads):
-    """The controller sees the reads of the step before, the output those of this step."""
+def test_three_steps_against_loops(kind, controller, read_heads, write_heads):
+    """The controller sees the reads of the step before and goes on from its own state; the output sees these reads."""
     with using_dtype("float64"):
-        core = model(read_heads=read_heads, write_heads=write_heads)
+        core = model(kind, read_heads, write_heads)
         rng = np.random.default_rng(1)
         values = {name: rng.normal(0, 0.7, x.shape) for name, x in core.state().items()}
         values["memory.start_weights"] = rng.dirichlet(np.ones(N), read_heads + write_heads)
@@ -37,9 +52,9 @@ def test_three_steps_against_loops(read_heads, write_heads):
         outputs, _ = unroll(core, Tensor(inputs))
     v = {name: x.tolist() for name, x in values.items()}
     memory, weights, reads = (v[f"memory.start_{part}"] for part in ("memory", "weights", "reads"))
+    inner = None
     for t in range(3):
-        seen = inputs[t, 0].tolist() + sum(reads, [])
-        hidden = [tanh(z) for z in product(seen, v["controller.linear.weight"], v["controller.linear.bias"])]
+        hidden, inner = controller(v, inputs[t, 0].tolist() + sum(reads, []), inner)
         control = product(hidden, v["control.weight"], v["control.bias"])
         reads, memory, weights = loops.step(control, memory, weights, read_heads, write_heads)
         y = product(hidden + sum(reads, []), v["output.weight"], v["output.bias"])
