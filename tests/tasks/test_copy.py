@@ -10,6 +10,7 @@ import pytest
 from tasks import copy as task
 from tasks.__main__ import main
 from tasks.runner import streams
+from tasks.ship import ship
 from tinyaug import Tensor, ops
 
 WEIGHTS = Path(task.__file__).parent / "weights" / "copy-ntm.npz"
@@ -19,11 +20,12 @@ FIGURES = ["input-and-output", "learning-curve", "memory-use"]
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
 
-def run(folder, *arguments, lengths=(10, 20, 50)):
+def run(folder, *arguments, lengths=(10, 20, 50), weights=WEIGHTS.parent):
     """`python -m tasks copy` in this process, evaluated on fewer lengths. returns: result.json and the trace"""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(task, "LENGTHS", lengths)
-        code = main(["copy", "--out", str(folder), "--trace", str(folder.parent / "trace.npz"), "--quiet", *arguments])
+        code = main(["copy", "--out", str(folder), "--trace", str(folder.parent / "trace.npz"), "--quiet", *arguments],
+                    weights=weights)
     assert code == 0
     with np.load(folder.parent / "trace.npz", allow_pickle=False) as file:
         return json.loads((folder / "result.json").read_text()), dict(file)
@@ -175,6 +177,19 @@ def test_a_setting_that_cannot_be_is_one_line_and_code_2(change, says, capsys, t
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_weights_that_are_shipped_show_what_the_run_showed(trained, tmp_path):
+    """The same evaluation, trace and figures from the shipped file alone, without a step of training."""
+    folder, result, trace = trained
+    ship(folder, weights=tmp_path / "weights")
+    shown, again = run(tmp_path / "shown", "--pretrained", "--seed", "1", weights=tmp_path / "weights")
+    assert shown["by_length"] == result["by_length"] and shown["metrics"] == result["metrics"]
+    assert (shown["steps"], shown["seconds"]) == (result["steps"], result["seconds"])
+    assert all(np.array_equal(trace[name], again[name]) for name in trace.keys() | again.keys())
+    assert sorted(path.name for path in (tmp_path / "shown" / "figures").glob("*.png")) == [
+        "input-and-output.png", "memory-use.png"]
 
 
 @pytest.mark.slow
