@@ -237,7 +237,7 @@ def bulk(calls, outputs):
             level[call.out] = 1 + max([level.get(slot, 0) for slot in slots], default=0)
             varying = tuple([(x.shape, x.dtype) if isinstance(x, Slot) and x.array is None else x for x in call.args])
             if _elementwise(call) and any(isinstance(x, tuple) for x in varying):
-                groups.setdefault((call.function, varying, level[call.out]), []).append(call)
+                groups.setdefault((call.label, call.function, varying, level[call.out]), []).append(call)
     taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
     maker = {call.out: call for call in calls if call.out is not None}
     stacks, first, gone = {}, {}, set()
@@ -264,29 +264,30 @@ def _elementwise(call):
 
 def _stacked(group, stacks, taken, maker):
     """One call for a group, on stacks of its arguments. None where the stacks would cost more copies than calls saved."""
-    n, out, args, new = len(group), group[0].out, [], []
+    n, out, args, new = len(group), group[0].out, [], {}
     for position, x in enumerate(group[0].args):
+        parts = tuple([call.args[position] for call in group])
         if not isinstance(x, Slot) or x.array is not None or x.shape == () != out.shape:
-            if any(call.args[position] is not x for call in group):
+            if any(part is not x for part in parts):
                 return None
             args.append(x)
             continue
-        parts = tuple([call.args[position] for call in group])
-        if parts not in stacks:
+        if parts not in stacks and parts not in new:
             copies = sum(part in taken or part not in maker or is_view(maker[part]) for part in parts)
             if copies > n // 4 or len(set(parts)) < n:
                 return None
             slot = Slot(-3 * 10**6 - parts[0].number, (n, *x.shape), x.dtype, "call")
-            new.append((parts, Call(np.stack, (parts,), {"axis": 0}, slot, group[0].label)))
-        args.append(dict(new)[parts].out if parts not in stacks else stacks[parts])
-    for parts, call in new:
+            new[parts] = Call(np.stack, (parts,), {"axis": 0}, slot, group[0].label)
+        args.append(stacks[parts] if parts in stacks else new[parts].out)
+    for parts, call in new.items():
         stacks[parts] = call.out
         taken.update(parts)
     whole = Slot(-4 * 10**6 - out.number, (n, *out.shape), out.dtype, "call")
     stacks[tuple([call.out for call in group])] = whole
     merged = Call(group[0].function, tuple(args), group[0].keywords, whole, group[0].label)
-    return [call for _, call in new] + [merged] + [
-        Call(take_index, (whole, i), {}, call.out, call.label) for i, call in enumerate(group)]
+    slices = [Call(take_index, (whole, i), {}, call.out, call.label) for i, call in enumerate(group)]
+    maker.update({call.out: call for call in slices})
+    return [*new.values(), merged, *slices]
 
 
 PASSES = [dead, aliases, common, constants, merge_products, dot_products, starts, bulk]
