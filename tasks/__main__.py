@@ -81,6 +81,7 @@ def parser(task: Task) -> Parser:
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add = result.add_argument
     add("--model", choices=list(task.models), help=f"default: {next(iter(task.models))}")
+    add("--eager", action="store_true", help="run every op as it comes, without recording the step")
     add("--seed", type=_number(int, 0), help="of everything that is drawn; default: 1")
     add("--steps", type=_number(int, 1), help="train for so many steps at most, in all")
     add("--minutes", type=_number(float, 0), help="train for so many minutes at most, in all")

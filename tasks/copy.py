@@ -21,7 +21,7 @@ UNSEEN = 50                             # the length of the figures
 
 NTM = {
     "steps": 10000, "batch": 16, "validate_every": 100,
-    "rate": 1e-3, "clip_value": 10.0,
+    "rate": 1e-3, "epsilon": 1e-16, "clip_value": 10.0,
     "bits": 8, "max_length": 20,
     "slots": 128, "width": 20, "read_heads": 1, "write_heads": 1, "shifts": 3,
     "memory_start": "constant", "weights_start": "first", "hidden": 100, "layers": 1,
@@ -29,7 +29,7 @@ NTM = {
 MODELS = {
     "ntm": NTM,
     "ntm-feedforward": NTM | {},
-    "lstm": {"steps": 20000, "batch": 16, "validate_every": 500, "rate": 3e-4, "clip_value": 10.0, "bits": 8,
+    "lstm": {"steps": 20000, "batch": 16, "validate_every": 500, "rate": 3e-4, "epsilon": 1e-16, "clip_value": 10.0, "bits": 8,
              "max_length": 20, "hidden": 256, "layers": 3},
 }
 
@@ -84,7 +84,8 @@ def loss(model, inputs, targets):
 
 
 def optimiser(config, model):
-    return RMSProp(model, rate=config["rate"], clip_value=config["clip_value"], epsilon=1e-16, centred=False)
+    return RMSProp(model, rate=config["rate"], clip_value=config["clip_value"], epsilon=config["epsilon"],
+                   centred=False)
 
 
 def measure(model, config, rng, length, sequences):

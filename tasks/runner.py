@@ -15,11 +15,12 @@ import numpy as np
 from tasks.task import Config, OptionError, Task
 from tinyaug.arrays import default_dtype, to_device
 from tinyaug.autograd import Tensor, no_grad
+from tinyaug.record import RecordError, record
 from tinyaug.train import checkpoint
 from tinyaug.train.checkpoint import CheckpointError
 from tinyaug.train.guard import Guard, NotFinite, OutOfMemory
 from tinyaug.train.loop import train
-from tinyaug.train.runs import Run, RunError
+from tinyaug.train.runs import Run, RunError, say
 
 STREAMS = ("build", "data", "validate", "evaluate", "trace")    # dropout, if any, draws from build's
 DEFAULT_SEED = 1
@@ -95,7 +96,7 @@ def trained(task: Task, options: argparse.Namespace) -> int:
             return task.validate(model, config, streams(config["seed"])["validate"])
 
     with Run(folder, lasting, resume=options.resume, device=options.device) as place:
-        outcome = train(place, _stepper(task, config, model, optimiser, rngs, folder, options.device),
+        outcome = train(place, _stepper(task, config, model, optimiser, rngs, folder, options),
                         stateful={"model": model, "optimiser": optimiser},
                         rngs={name: rngs[name] for name in ("build", "data")},
                         steps=options.steps or config["steps"], minutes=options.minutes,
@@ -110,22 +111,48 @@ def trained(task: Task, options: argparse.Namespace) -> int:
 
 
 def _stepper(task: Task, config: Config, model: Any, optimiser: Any, rngs: dict[str, np.random.Generator],
-             folder: Path, device: str) -> Callable[[int], dict[str, Any]]:
+             folder: Path, options: argparse.Namespace) -> Callable[[int], dict[str, Any]]:
     """One step of training: draw, forward, backward, refuse what is not finite, update."""
     guard = Guard(model, lambda *batch: task.loss(model, *batch)[0], optimiser, folder=folder,
                   rngs={"build": rngs["build"]})
 
-    def step(i: int) -> dict[str, Any]:
-        batch = [Tensor(to_device(array, device)) for array in task.batch(config, rngs["data"], i)]
-        guard.begin(i, *batch)
+    def differentiate(*batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         optimiser.zero_grad()
         loss, logged = task.loss(model, *batch)
         loss.backward()
+        optimiser.measure()
+        return loss, logged
+
+    update = optimiser.advance
+    if not options.eager and options.device == "cpu":
+        differentiate, update = _Recording(differentiate, "the gradient"), _Recording(update, "the update")
+
+    def step(i: int) -> dict[str, Any]:
+        batch = [Tensor(to_device(array, options.device)) for array in task.batch(config, rngs["data"], i)]
+        guard.begin(i, *batch)
+        loss, logged = differentiate(*batch)
+        optimiser.measured = True
         guard.check(loss)
-        optimiser.step()
-        return {"loss": loss, **logged, "gradient_norm": optimiser.norm}
+        update()
+        optimiser.measured = False
+        return {"loss": loss, **logged, "gradient_norm": optimiser.norm.copy()}
 
     return step
+
+
+class _Recording:
+    """A function that is recorded where it can be, and says so where it has to stay eager."""
+
+    def __init__(self, function: Callable, name: str):
+        self.eager, self.name, self.run = function, name, record(function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        try:
+            return self.run(*arguments)
+        except RecordError as error:
+            say(f"{self.name} stays eager: {error}")
+            self.run = self.eager
+            return self.run(*arguments)
 
 
 def pretrained(task: Task, options: argparse.Namespace, weights: Path) -> int:

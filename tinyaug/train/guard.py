@@ -77,7 +77,7 @@ class Guard:
 
     def check(self, value: Tensor) -> None:
         """Raise NotFinite unless the loss and the gradient's norm are finite: one wait for the device."""
-        norm = self.optimiser.measure()
+        norm = self.optimiser.norm if self.optimiser.measured else self.optimiser.measure()
         if not math.isfinite(float(value.data + norm)):
             raise self._explain(value, norm)
 

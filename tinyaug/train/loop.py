@@ -37,13 +37,14 @@ for byte, as one that was left alone. (Wall-clock times go to times.jsonl; they 
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -156,7 +157,7 @@ def train(run: Run, step: Callable[[int], Mapping[str, Any]], *, stateful: dict[
         except OSError as error:  # a full disk: the last checkpoint stands, and the next may find room
             run.lose("writing a checkpoint", error)
 
-    with _Signals() as signals, Progress(at.step, at.seconds, steps, minutes, quiet) as progress:
+    with _Signals() as signals, _collector_off(), Progress(at.step, at.seconds, steps, minutes, quiet) as progress:
         while not at.done and not signals.received:
             if validate and at.step % validate_every == 0 and at.validated < at.step:
                 improved = _judge(at, dict(validate(at.step)), best)
@@ -194,6 +195,20 @@ def train(run: Run, step: Callable[[int], Mapping[str, Any]], *, stateful: dict[
     code = 128 + signals.received if signals.received else EXIT_LOST if run.lost else 0
     return Outcome(at.step, at.seconds, clock() - began, at.done, at.validation, at.best,
                    bool(signals.received), code)
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """No garbage collection while training: the tape has no reference cycles, and each search for them, among all the
+    nodes of a step, costs up to 40 % of a small step's time."""
+    on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _judge(at: Position, told: dict[str, Any], best: str | None) -> bool:

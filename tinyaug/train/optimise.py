@@ -14,13 +14,15 @@ line looks at an array's value: each step is the same sequence of array calls.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinyaug.arrays import array_module, device_of, to_device, to_host
-from tinyaug.autograd import Tensor
+from tinyaug.autograd import recorder
+from tinyaug.tensor import Tensor
 
 
 class Optimiser:
@@ -60,6 +62,9 @@ class Optimiser:
         self.set_rate(rate)
         for name in self.slots:
             setattr(self, name, self._zeros(self.flat.shape))
+        self.gradient = self._zeros(self.flat.shape)
+        self.norm = self._zeros(())
+        self.nothing = self._zeros(self.flat.shape)     # the gradient of parameters that the loss does not reach
         self.measured = False
 
     def set_rate(self, rate: float) -> None:
@@ -73,11 +78,12 @@ class Optimiser:
             parameter.grad = None
 
     def measure(self) -> Any:
-        """Gather the gradients into one vector. returns: its norm before any clipping, a 0-d array"""
-        xp = self.xp
-        self.gradient = xp.concatenate([self._zeros((p.size,)) if p.grad is None else p.grad.data.reshape(-1)
-                                        for p in self.parameters])
-        self.norm = self._norm(self.gradient)
+        """Gather the gradients into the vector `gradient`. returns: its norm before any clipping, a 0-d array"""
+        with self._recorded():
+            g = self.xp.concatenate([self.nothing[:p.size] if p.grad is None else p.grad.data.reshape(-1)
+                                     for p in self.parameters])
+            self.xp.copyto(self.gradient, g)
+            self.xp.copyto(self.norm, self._norm(g))
         self.measured = True
         return self.norm
 
@@ -86,13 +92,32 @@ class Optimiser:
         if not self.measured:
             self.measure()
         self.measured = False
-        g = self._clip(self.gradient)
-        if self.noise is not None:
-            # power, not **: on a 0-d array NumPy's ** takes another path, whose last bit differs
-            variance = self.noise / self.xp.power(1.0 + self.count, 0.55)
-            g = g + self.xp.sqrt(variance) * self._draw()
-        self.xp.copyto(self.count, self.count + 1.0)
-        self.update(g)
+        self.advance()
+
+    def advance(self) -> None:
+        """The update from the vector `gradient`: array calls alone, so it can be recorded."""
+        with self._recorded():
+            g = self._clip(self.gradient)
+            if self.noise is not None:
+                # power, not **: on a 0-d array NumPy's ** takes another path, whose last bit differs
+                variance = self.noise / self.xp.power(1.0 + self.count, 0.55)
+                g = g + self.xp.sqrt(variance) * self._draw()
+            self.xp.copyto(self.count, self.count + 1.0)
+            self.update(g)
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """While a recorder is at work, the optimiser's arrays are arrays of its program."""
+        at_work = recorder()
+        names = ("flat", "gradient", "norm", "nothing", "count", "rate", *self.slots) if at_work is not None else ()
+        own = {name: getattr(self, name) for name in names}
+        for name, array in own.items():
+            setattr(self, name, at_work.capture(array))
+        try:
+            yield
+        finally:
+            for name, array in own.items():
+                setattr(self, name, array)
 
     def update(self, g: Any) -> None:
         """The rule. g: the gradient as it shall be used, of the shape of `flat`"""
