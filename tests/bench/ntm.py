@@ -1,0 +1,89 @@
+"""A training step of the Neural Turing Machine on the copy task: forward, backward and RMSProp's update.
+
+T = 20 vectors, so 41 time steps; memory 128 x 20, an LSTM of 100, one read and one write head: the model, the loss and
+the recipe of tasks/copy.py as they stand there, run eagerly and recorded.
+"""
+
+import numpy as np
+
+from tasks import copy as task
+from tests.bench.measure import Contender, compare
+from tinyaug import Tensor
+from tinyaug.record import record
+
+RATE = 1e-4
+
+
+def sizes(options, **changed):
+    """The task's own configuration; a smaller one to see that everything runs."""
+    small = {"slots": 8, "width": 4, "hidden": 6, "max_length": 3} if options.quick else {}
+    return task.NTM | {"model": "ntm", "rate": RATE} | small | changed
+
+
+def data(config, batch):
+    return task.copy(np.random.default_rng(0), batch, config["max_length"], config["bits"])
+
+
+def build(config):
+    """The model with its weights, the same ones every time."""
+    return task.build(config, np.random.default_rng(1))
+
+
+def eager(config, inputs, targets):
+    """The plain definition, run op by op."""
+    model = build(config)
+    optimiser = task.optimiser(config, model)
+
+    def step():
+        optimiser.zero_grad()
+        task.loss(model, Tensor(inputs), Tensor(targets))[0].backward()
+        optimiser.step()
+        return {name: p.grad for name, p in model.named_parameters()}
+
+    return step
+
+
+def recorded(config, inputs, targets):
+    """The same definition, recorded: forward and backward are replayed, the update is the optimiser's own."""
+    model = build(config)
+    optimiser = task.optimiser(config, model)
+    named = dict(model.named_parameters())
+
+    @record
+    def gradients(inputs, targets):
+        model.zero_grad()
+        loss = task.loss(model, inputs, targets)[0]
+        loss.backward()
+        return loss, {name: p.grad for name, p in named.items()}
+
+    inputs, targets = Tensor(inputs), Tensor(targets)
+
+    def step():
+        _, found = gradients(inputs, targets)
+        for name, g in found.items():
+            named[name].grad = g
+        optimiser.step()
+        return found
+
+    return step
+
+
+def ours(config, inputs, targets):
+    return [Contender("tinyaug eager", eager(config, inputs, targets)),
+            Contender("tinyaug recorded", recorded(config, inputs, targets))]
+
+
+def theirs(kind, name, config, inputs, targets):
+    """One of the models of torch_ntm.py, with our weights."""
+    from tests.bench import torch_ntm
+    model = getattr(torch_ntm, kind)(build(config).state(), config["read_heads"])
+    return Contender(name, torch_ntm.training_step(model, inputs, targets, RATE, config["clip_value"]),
+                     lambda model: model.gradients())
+
+
+def run(case, options):
+    config = sizes(options)
+    inputs, targets = data(config, int(case.removeprefix("batch ")))
+    torch = [theirs("TorchNTM", "PyTorch eager", config, inputs, targets),
+             theirs("TunedNTM", "PyTorch tuned", config, inputs, targets)]
+    return compare(torch + ours(config, inputs, targets), options.quick)
