@@ -39,6 +39,7 @@ class Recorded:
     def __init__(self, function, passes, reuse):
         self.function, self.passes, self.reuse = function, passes, reuse
         self.programs: dict = {}
+        self.memory = np.empty(0, np.uint8)
 
     def __call__(self, *arguments):
         arrays = [as_array(x) for x in arguments]
@@ -57,7 +58,13 @@ class Recorded:
         _refuse_temporary(held)
         for shorten in self.passes:
             calls = shorten(calls, outputs)
-        return Program(calls, inputs, outputs, self.reuse), rebuild
+        return Program(calls, inputs, outputs, self.reuse, self._block), rebuild
+
+    def _block(self, size, dtype):
+        """Memory for a program. The programs of one function run one at a time, so they share it."""
+        if self.memory.size < size:
+            self.memory = np.empty(size, dtype)
+        return self.memory[:size]
 
     def _trace(self, arguments):
         """Run the function on arrays that only note what is done with them."""

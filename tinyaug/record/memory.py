@@ -88,8 +88,11 @@ class Arena:
         self.free.setdefault(nbytes, []).append(offset)
 
 
-def lay_out(calls, outputs, inputs, reuse=True):
-    """An array for every Slot. returns: {slot: array}, bytes of the arena"""
+def lay_out(calls, outputs, inputs, reuse=True, block=np.empty):
+    """An array for every Slot. returns: {slot: array}, bytes of the arena
+
+    block: (bytes, dtype) -> the memory to lay them out on
+    """
     placed = place(calls, outputs)
     swapped = long_axis_last(calls, outputs)
     owner = {}                             # slot -> the slot whose memory it lies in
@@ -138,7 +141,7 @@ def lay_out(calls, outputs, inputs, reuse=True):
     for slot in outputs:
         if owner.get(slot) is not None:
             last[owner[slot]] = len(calls)
-    return _assign(calls, placed, owner, last, views, swapped, inputs, reuse)
+    return _assign(calls, placed, owner, last, views, swapped, inputs, reuse, block)
 
 
 def _span(slot):
@@ -155,7 +158,7 @@ def _reshaped(array, shape):
     return view
 
 
-def _assign(calls, placed, owner, last, views, swapped, inputs, reuse):
+def _assign(calls, placed, owner, last, views, swapped, inputs, reuse, block):
     """Give every owner a piece of the arena for as long as it lives, then build all arrays on it."""
     arena = Arena()
     pieces, dying = {}, {}
@@ -173,7 +176,7 @@ def _assign(calls, placed, owner, last, views, swapped, inputs, reuse):
         for slot in dying.get(i, ()):
             if reuse and slot is not heir and slot in pieces:
                 arena.give(*pieces[slot])
-    memory = np.empty(arena.size + ALIGN, np.uint8)
+    memory = block(arena.size + ALIGN, np.uint8)
     start = -memory.ctypes.data % ALIGN
     real = {slot: slot.array for call in calls for slot in reads(call) if slot.array is not None}
     real.update({slot: np.empty(slot.shape, slot.dtype) for slot in inputs})
