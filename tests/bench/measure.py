@@ -36,15 +36,16 @@ class Unequal(Exception):
     """A contender does not compute what the first one does."""
 
 
-def compare(contenders, quick=False):
+def compare(contenders, quick=False, seconds=SECONDS):
     """Show that the contenders' gradients are equal, then time their steps.
 
+    seconds: about how long; there are FEWEST rounds in any case
     quick:   to see that everything runs; the times then mean nothing
     returns: {"unit", "times": {name: [ms a step, one number a block]}, "gradients": {name: largest relative error}}
     raises:  Unequal
     """
     errors = check([c for c in contenders if c.read is not None])
-    times = interleave({c.name: c.step for c in contenders}, *((1, 2, 0) if quick else (BLOCK, ROUNDS, SECONDS)))
+    times = interleave({c.name: c.step for c in contenders}, *((1, 2, 0) if quick else (BLOCK, ROUNDS, seconds)))
     return {"unit": "ms a step", "block": BLOCK, "times": times, "gradients": errors, "tolerance": TOLERANCE}
 
 

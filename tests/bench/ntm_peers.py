@@ -7,12 +7,9 @@ equations are its own, so its gradients cannot be compared and only the sizes ar
 import sys
 
 from tests.bench import numpy_ntm
+from tests.bench.machine import Missing
 from tests.bench.measure import Contender, compare
 from tests.bench.ntm import RATE, build, data, recorded, sizes, theirs
-
-
-class Missing(Exception):
-    """What a case needs is not here."""
 
 
 def run(case, options):

@@ -1,0 +1,68 @@
+"""docs/performance.md from the JSON of a run: `python -m tests.bench --page`."""
+
+from tests.bench import table
+
+
+PAGE = """# Performance
+
+This page is made by `python -m tests.bench --page` from one run of `python -m tests.bench`; every number on it was
+measured by that run.{warning}
+
+{machine}
+
+A ratio is how many times faster tinyaug is than the peer that is named: above 1 we are faster, below 1 we are slower.
+"Recorded" is the plain definition through `tinyaug.record`; nothing was written by hand for any of these models.
+
+## Against the targets
+
+{targets}
+
+## Where others are faster
+
+{lost}
+
+## How cost grows
+
+A dense memory reads and writes every slot at every time step, so a step is linear in both; these are the constants.
+
+{growth}
+
+## How it was measured
+
+- Before anything is timed, every contender's gradients are compared with those of the first one: same weights, same
+  data, float32, at most {tolerance:g} of each gradient's largest element apart. Who differs is not timed. pytorch-ntm
+  alone is not compared: its equations are its own.
+- What is timed is what was compared: whole steps with all gradients, and with RMSProp's update for the NTM.
+- A block is {block} steps, so that caches hold the contender's own numbers. Blocks are interleaved, A B C A B C, up to
+  {rounds} each (at least {fewest}); a ratio is the median over the rounds of the quotient within a round.
+- Before, the garbage collector runs once and what the imports left is frozen.
+- Every case has a process of its own, pinned to as many processors as it has threads; the thread variables are set
+  before NumPy is imported.
+- PyTorch has its fair chance: the vectorised definition, one tuned by an expert, torch.compile, nn.LSTM, and for
+  attention the faster of its two ways.
+{left_out}
+## Everything that was measured
+
+{details}
+"""
+
+
+def page(document):
+    results = document["results"]
+    counts = sorted({r["threads"] for r in results})
+    machine = table.table(["", "measured on"], [[name, value] for name, value in document["machine"].items()])
+    losses = table.lost(results)
+    missing = [f"- Left out: {r['workload']}, {r['case']}: {r.get('missing') or r['error']}." for r in results
+               if "missing" in r or "error" in r]
+    return PAGE.format(
+        warning=" It was a quick run of tiny sizes: its times mean nothing." if document["quick"] else "",
+        machine=machine,
+        targets="\n\n".join(f"### {heading(n)}\n\n{table.targets(results, n)}" for n in counts),
+        lost=table.table(["workload", "case", "threads", "ours", "faster", "ratio"], losses) if losses else "Nowhere.",
+        growth=table.growth(results), tolerance=TOLERANCE, block=BLOCK, rounds=ROUNDS, fewest=FEWEST,
+        left_out="\n".join([*missing, ""]),
+        details="\n\n".join(f"### {heading(n)}\n\n{table.details(results, n)}" for n in counts))
+
+
+def heading(threads):
+    return "One thread" if threads == 1 else f"{threads} threads"
