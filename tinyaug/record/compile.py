@@ -102,9 +102,9 @@ def _emit(call, arrays):
 
 def _fewer_axes(arrays):
     """The arrays without leading axes of size 1 that all of them have: NumPy sets up loops over fewer axes faster."""
-    while all(x.ndim == arrays[-1].ndim and x.ndim > 1 and x.shape[0] == 1 or x.ndim == 0 for x in arrays) and (
-            arrays[-1].ndim > 2):
-        arrays = [x[0] if x.ndim else x for x in arrays]
+    while arrays[-1].ndim > 2 and all(
+            np.ndim(x) == 0 or x.ndim == arrays[-1].ndim and x.shape[0] == 1 for x in arrays):
+        arrays = [x[0] if np.ndim(x) else x for x in arrays]
     return arrays
 
 

@@ -35,7 +35,7 @@ def parts_of(call):
     axis = call.keywords.get("axis", call.args[1] if len(call.args) > 1 else 0) % len(call.out.shape)
     before = (slice(None),) * axis
     if call.function is np.stack:
-        return [(part, before + (i,)) for i, part in enumerate(call.args[0])]
+        return [(part, (*before, i, ...)) for i, part in enumerate(call.args[0])]      # ...: a view, even of one number
     found, start = [], 0
     for part in call.args[0]:
         found.append((part, before + (slice(start, start + part.shape[axis]),)))
@@ -141,7 +141,7 @@ def lay_out(calls, outputs, inputs, reuse=True, block=np.empty):
     for slot in outputs:
         if owner.get(slot) is not None:
             last[owner[slot]] = len(calls)
-    return _assign(calls, placed, owner, last, views, swapped, inputs, reuse, block)
+    return _assign(calls, outputs, placed, owner, last, views, swapped, inputs, reuse, block)
 
 
 def _span(slot):
@@ -158,7 +158,7 @@ def _reshaped(array, shape):
     return view
 
 
-def _assign(calls, placed, owner, last, views, swapped, inputs, reuse, block):
+def _assign(calls, outputs, placed, owner, last, views, swapped, inputs, reuse, block):
     """Give every owner a piece of the arena for as long as it lives, then build all arrays on it."""
     arena = Arena()
     pieces, dying = {}, {}
@@ -179,6 +179,7 @@ def _assign(calls, placed, owner, last, views, swapped, inputs, reuse, block):
     memory = block(arena.size + ALIGN, np.uint8)
     start = -memory.ctypes.data % ALIGN
     real = {slot: slot.array for call in calls for slot in reads(call) if slot.array is not None}
+    real.update({slot: slot.array for slot in outputs if slot.array is not None})
     real.update({slot: np.empty(slot.shape, slot.dtype) for slot in inputs})
 
     def build(slot):
