@@ -51,8 +51,8 @@ def tensors_on_the_device(request, device, monkeypatch):
     def indexed(op):
         return wraps(op)(lambda x, index, **keywords: op(x, index=moved_index(index), **keywords))
 
-    for module in (tensor, derivatives):
-        monkeypatch.setattr(module, "as_array", lambda data, dtype=None: moved(as_array(data, dtype)))
+    for module in (tensor, autograd, derivatives):
+        monkeypatch.setattr(module, "as_array", lambda *args: moved(as_array(*args)))
     monkeypatch.setattr(autograd, "_settle", settled)
     monkeypatch.setattr(backward, "_first_cotangent", lambda y, g, create: first(y, moved(g), create))
     for name in ("getitem", "scatter_add"):

@@ -130,3 +130,17 @@ def test_importing_tinyaug_imports_numpy_and_nothing_else():
            for name in done.stdout.split()}
     ours = {name for name in new if name not in sys.stdlib_module_names and not name.startswith("_")}
     assert ours - {"numpy.random", "cython_runtime"} == {"tinyaug"}
+
+
+def test_what_is_declared_of_tensor_is_what_the_ops_attach():
+    """A type checker reads the block under TYPE_CHECKING in tensor.py; Python runs the assignments of ops/__init__.py."""
+    from tinyaug import Tensor
+    body = next(node.body for node in ast.parse((ROOT / "tinyaug/tensor.py").read_text()).body
+                if isinstance(node, ast.ClassDef))
+    block = next(node for node in body if isinstance(node, ast.If))
+    declared = {target.id for node in block.body if isinstance(node, ast.Assign) for target in node.targets}
+    own = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    own |= {target.id for node in body if isinstance(node, ast.Assign) for target in node.targets}
+    slots = set(Tensor.__slots__) | {"__module__", "__doc__", "__slots__"}
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    assert declared == set(vars(Tensor)) - own - slots

@@ -25,14 +25,15 @@ from itertools import count
 
 import numpy as np
 
-from tinyaug.arrays import NAMESPACES, device_of, to_device
-from tinyaug.tensor import OPS, Tensor, as_tensor, stop_gradient, wrap
+from tinyaug.arrays import NAMESPACES, default_dtype, device_of, to_device
+from tinyaug.tensor import OPS, Tensor, as_array, as_tensor, stop_gradient, wrap
 
 __all__ = ["Tensor", "Node", "OPS", "op", "no_grad", "tracking", "stop_gradient", "observe", "as_tensor"]
 
 _clock = count()
 _tracking = True
 observers: list = []
+active_modules: list = []  # the modules that are being called at this moment, outermost first
 _recorder = None           # what notes array calls instead of computing them, while tinyaug.record is at work
 _SCALARS = (float, int, bool)
 _new = object.__new__      # results are filled in by hand: an __init__ would be one more call for every op
@@ -92,7 +93,7 @@ def op(*, examples, constant=(), adapt=None):
                 keywords.update(zip(names, args[width:]))
                 args = args[:width]
             if _recorder is not None:
-                _recorder.enter(name, args)
+                args = _recorder.enter(name, args)
             arrays = []
             dtype = None
             kind = np.ndarray
@@ -124,6 +125,8 @@ def op(*, examples, constant=(), adapt=None):
                 node.op, node.inputs, node.keywords, node.vjp = apply, args, keywords, vjp
                 node.shapes = node.arrived = node.walk = None
                 node.clock = next(_clock)
+                if _recorder is not None:
+                    _recorder.made(node)
             if type(result) is tuple:
                 return _several(xp, kind, name, node, arrays, result)
             if type(result) is not kind:
@@ -167,7 +170,7 @@ def _settle(name, args, arrays, fixed):
     """The slow path of a call: plain numbers, arrays and lists among the arguments, or Tensors that disagree."""
     args = tuple(args)
     if not any(isinstance(x, Tensor) for i, x in enumerate(args) if i not in fixed):
-        args = tuple(x if i in fixed else as_tensor(x) for i, x in enumerate(args))
+        args = tuple(x if i in fixed else wrap(as_array(x, None, name), False, None) for i, x in enumerate(args))
     args = tuple(x if not (i in fixed and isinstance(x, (list, tuple))) else np.asarray(x) for i, x in enumerate(args))
     arrays = [x.data if isinstance(x, Tensor) else x for x in args]
     tensors = [(i, x.data) for i, x in enumerate(args) if isinstance(x, Tensor)]
@@ -175,6 +178,8 @@ def _settle(name, args, arrays, fixed):
     kind = type(lead)
     floats = [data for i, data in tensors if i not in fixed and data.dtype.kind == "f"]
     dtype = floats[0].dtype if floats else None
+    if dtype is None and (name == "divide" or any(type(x) is float for i, x in enumerate(arrays) if i not in fixed)):
+        dtype = default_dtype()                # integers that meet a fraction
     for data in floats:
         if data.dtype != dtype:
             raise TypeError(f"{name}: Tensors of dtypes {dtype} and {data.dtype}; convert one with astype")
@@ -228,11 +233,11 @@ def recorder():
 def recording(by):
     """`with recording(recorder): ...` shows it every op before the op runs."""
     global _recorder
-    _recorder = by
+    before, _recorder = _recorder, by
     try:
         yield by
     finally:
-        _recorder = None
+        _recorder = before
 
 
 @contextmanager

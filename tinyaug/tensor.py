@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from tinyaug.arrays import NAMESPACES, array_module, default_dtype, device_of, t
 
 __all__ = ["OPS", "Tensor", "as_array", "as_tensor", "stop_gradient", "wrap"]
 
-OPS: dict[str, FunctionType] = {}      # every op by name; `tinyaug.autograd.op` fills it
+OPS: dict[str, Any] = {}      # every op by name; `tinyaug.autograd.op` fills it
 
 
 class Tensor:
@@ -28,7 +28,8 @@ class Tensor:
     def __init__(self, data, requires_grad=False, dtype=None):
         self.data = as_array(data, dtype)
         if requires_grad and self.data.dtype.kind != "f":
-            raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {self.data.dtype}")
+            raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {self.data.dtype}; write 3.0 for 3, "
+                            "or give a dtype")
         self.requires_grad = requires_grad
         self.grad = None
         self.source = None       # the Node that this came from, (Node, index) for one of several outputs; None for a leaf
@@ -106,6 +107,19 @@ class Tensor:
 
     __hash__ = object.__hash__
 
+    if TYPE_CHECKING:        # what tinyaug/ops/__init__.py attaches, as the ops are made after Tensor
+        def _of_one(self) -> Tensor: ...
+        def _of_two(self, other: Any) -> Tensor: ...
+        def _with_axes(self, *args: Any, **keywords: Any) -> Tensor: ...
+        __neg__ = __pos__ = __abs__ = __invert__ = _of_one
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _of_two
+        __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = _of_two
+        __lt__ = __le__ = __gt__ = __ge__ = _of_two
+        __eq__ = __ne__ = _of_two       # type: ignore[assignment]
+        sum = mean = max = min = prod = var = std = cumsum = cumprod = argmax = argmin = argsort = _with_axes
+        reshape = transpose = swapaxes = squeeze = clip = repeat = take = astype = _with_axes
+        T = property(_of_one)
+
 
 def _plain_index(index):
     if isinstance(index, tuple):
@@ -113,11 +127,15 @@ def _plain_index(index):
     return index.data if isinstance(index, Tensor) else index
 
 
-def as_array(data, dtype=None):
+def as_array(data, dtype=None, name="Tensor"):
+    """data as an array of real numbers. raises: TypeError, in the name of who asks, where it holds anything else"""
+    given = data
     if isinstance(data, Tensor):
         data = data.data
     if type(data) not in NAMESPACES:
         data = np.asarray(data)
+    if data.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: got {type(given).__name__} of dtype {data.dtype}, expected real numbers")
     if dtype is None and data.dtype.kind == "f":
         dtype = default_dtype()
     return data if dtype is None or data.dtype == dtype else data.astype(dtype)

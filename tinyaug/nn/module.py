@@ -7,14 +7,16 @@ A parameter that is reached twice is one parameter and goes by its first name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from tinyaug.arrays import array_module, to_device, to_host
 from tinyaug.autograd import Tensor
+from tinyaug.autograd import active_modules as _active
 
 __all__ = ["Parameter", "Constant", "Module", "active", "flatten_state"]
-
-_active: list[Module] = []
 
 
 class Parameter(Tensor):
@@ -66,8 +68,8 @@ class Module:
     Sizes are given to the constructor, never inferred later; randomness comes from its `rng`, a NumPy Generator.
     """
 
-    # what a reader should know of a piece of state: {field: how it starts}
-    state_notes: dict[str, str] = {}
+    # what a reader should know of a piece of state: {field: how it starts, or a function of the module that says so}
+    state_notes: Mapping[str, Any] = {}
 
     def __call__(self, *args, **keywords):
         _active.append(self)
@@ -137,11 +139,11 @@ class Module:
         rows.append(("total", "", f"{self.count():,}"))
         text = _table(rows)
         if hasattr(self, "initial_state"):
-            rows = [("state", "shape", "start", "start learned", "reset", "gradient")]
+            states = [("state", "shape", "start", "start learned", "reset", "gradient")]
             for name, x in flatten_state(self.initial_state(batch)):
-                rows.append((name, str(x.shape), _state_note(self, name), "yes" if x.requires_grad else "no",
+                states.append((name, str(x.shape), _state_note(self, name), "yes" if x.requires_grad else "no",
                              "every sequence", "through all steps"))
-            text += "\n\n" + _table(rows)
+            text += "\n\n" + _table(states)
         return text
 
 
