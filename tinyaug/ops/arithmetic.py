@@ -48,7 +48,7 @@ def multiply(xp, x, y):
 def divide(xp, x, y):
     """x / y.
 
-    Where y is 0 its gradient is taken at the smallest positive number: very large, but 0 times it is still 0.
+    Where y is 0 the gradient is taken at the smallest positive number: very large or infinite, but 0 times it is still 0.
     """
     def vjp(g):
         divisor = nonzero(xp, y, g)
@@ -135,7 +135,7 @@ def sqrt(xp, x):
 
 @op(examples=lambda rng: [(apart(rng, 3, 4),)])
 def reciprocal(xp, x):
-    """1 / x."""
+    """1 / x. Its gradient at 0 overflows to -inf, but 0 times it is 0."""
     def vjp(g):
         safe = nonzero(xp, x, g)
         return (-g / safe / safe,)
@@ -171,9 +171,15 @@ def log1p(xp, x):
 
 @op(examples=pair)
 def logaddexp(xp, x, y):
-    """log(exp(x) + exp(y)) without overflow."""
+    """log(exp(x) + exp(y)) without overflow. Where both are -inf, nothing to add up, the gradients are 0."""
     z = xp.logaddexp(x, y)
-    return z, lambda g: (lambda: g * xp.exp(x - z), lambda: g * xp.exp(y - z))
+
+    def vjp(g):
+        top = largest(g)
+        total = xp.clip(z, -top, top)               # inf - inf would be NaN
+        return lambda: g * xp.exp(xp.minimum(x, top) - total), lambda: g * xp.exp(xp.minimum(y, top) - total)
+
+    return z, vjp
 
 
 @op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])

@@ -1,7 +1,8 @@
 """The smallest and largest numbers of a dtype.
 
-A vjp that would multiply by 1/0 divides by the smallest number instead. The factor is then huge but finite, and a
-cotangent of 0 stays 0: the gradient of where(x > 0, log(x), 0) at x = 0 is 0 and not 0 * inf = NaN.
+A vjp that would multiply a cotangent by 1/0 divides it by the smallest number instead. A cotangent of 0 then stays 0:
+the gradient of where(x > 0, log(x), 0) at x = 0 is 0 and not 0 * inf = NaN. Any other becomes huge; that of 1/x, which
+is divided twice, overflows to an infinity.
 """
 
 import numpy as np

@@ -37,16 +37,16 @@ def relu(xp, x):
 
 @op(examples=one)
 def softplus(xp, x):
-    """log(1 + exp(x)), a smooth relu. Its derivative is sigmoid(x) = exp(x - softplus(x))."""
+    """log(1 + exp(x)), a smooth relu. Its derivative is sigmoid(x) = 1 - exp(-softplus(x))."""
     y = xp.logaddexp(x, 0)
-    return y, lambda g: (g * xp.exp(x - y),)
+    return y, lambda g: (-g * xp.expm1(-y),)
 
 
 @op(examples=one)
 def oneplus(xp, x):
     """1 + log(1 + exp(x)): a strength of at least 1 (DNC, Methods)."""
     y = xp.logaddexp(x, 0)
-    return 1 + y, lambda g: (g * xp.exp(x - y),)
+    return 1 + y, lambda g: (-g * xp.expm1(-y),)
 
 
 @op(examples=lambda rng: kinked(rng) + [(apart(rng, 3), {"alpha": 0.5})])
