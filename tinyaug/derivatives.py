@@ -27,7 +27,9 @@ def gradients(output, inputs, cotangent=None, create_graph=False, retain_graph=F
 def value_and_grad(function, argnums=0):
     """args -> (function(*args), gradient with respect to the arguments `argnums`). Nests to any order.
 
-    function: returns a Tensor of one element; argnums: a position, or a tuple of positions for a tuple of gradients
+    function: returns a Tensor of one element, or a plain number, whose gradient is 0 like that of all that does not
+              depend on the arguments
+    argnums:  a position, or a tuple of positions for a tuple of gradients
     """
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
 
@@ -37,7 +39,7 @@ def value_and_grad(function, argnums=0):
         for i in positions:
             args[i] = _variable(args[i])
         with _inside():
-            value = function(*args, **keywords)
+            value = as_tensor(function(*args, **keywords))
         inputs = [args[i] for i in positions]
         if not value.requires_grad:
             found = [wrap(zeros(x.data, x.shape), False, None) for x in inputs]
@@ -84,7 +86,9 @@ def jacobian(function, argnum=0):
         outer = _is_outer(args[argnum])
         args[argnum] = x = _variable(args[argnum])
         with _inside():
-            y = function(*args)
+            y = as_tensor(function(*args))
+        if not y.requires_grad or not y.size:
+            return wrap(zeros(x.data, y.shape + x.shape), False, None)
         rows = []
         for i in range(y.size):
             pick = np.zeros(y.size, dtype=y.dtype)

@@ -19,7 +19,14 @@ def _patches(x, kernel, stride):
 
 
 def _pair(x):
-    return (x, x) if isinstance(x, int) else tuple(x)
+    return tuple(x) if hasattr(x, "__iter__") else (x, x)
+
+
+def _check_ranks(name, **arrays):
+    """Each array has as many axes as its word has letters. raises: ValueError"""
+    for word, (x, axes) in arrays.items():
+        if len(x.shape) != axes.count(",") + 1:
+            raise ValueError(f"{name}: {word} of shape {x.shape}, expected ({axes})")
 
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3, 5, 4)), rng.normal(size=(4, 3, 3, 2))),
@@ -31,6 +38,7 @@ def conv2d(xp, x, weight, *, stride=1, padding=0):
 
     x: (B, D, height, width), weight: (O, D, kernel height, kernel width) -> (B, O, height', width')
     """
+    _check_ranks("conv2d", x=(x, "B, D, height, width"), weight=(weight, "O, D, kernel height, kernel width"))
     out, depth, *kernel = weight.shape
     (down, across), stride = _pair(padding), _pair(stride)
     if down or across:
@@ -58,6 +66,7 @@ def conv1d(xp, x, weight, *, stride=1, padding=0):
 
         y(b, o, t) = sum_{d, m} x(b, d, t s + m) weight(o, d, m)
     """
+    _check_ranks("conv1d", x=(x, "B, D, T"), weight=(weight, "O, D, kernel"))
     y, vjp = conv2d.body(xp, xp.expand_dims(x, 2), xp.expand_dims(weight, 2), stride=(1, stride), padding=(0, padding))
 
     def squeezed(g):
@@ -71,6 +80,7 @@ def conv1d(xp, x, weight, *, stride=1, padding=0):
                           (rng.permutation(60).reshape(1, 3, 4, 5) * 0.1, {"kernel": (2, 3), "stride": 1})])
 def max_pool2d(xp, x, *, kernel, stride=None):
     """The largest element under each window; ties share the gradient. x: (B, D, height, width)."""
+    _check_ranks("max_pool2d", x=(x, "B, D, height, width"))
     kernel = _pair(kernel)
     cuts = _patches(x, kernel, _pair(kernel if stride is None else stride))
     shape = x.shape
@@ -92,6 +102,7 @@ def max_pool2d(xp, x, *, kernel, stride=None):
                           (rng.normal(size=(1, 3, 4, 5)), {"kernel": (2, 3), "stride": 1})])
 def avg_pool2d(xp, x, *, kernel, stride=None):
     """The mean under each window. x: (B, D, height, width)."""
+    _check_ranks("avg_pool2d", x=(x, "B, D, height, width"))
     kernel = _pair(kernel)
     cuts = _patches(x, kernel, _pair(kernel if stride is None else stride))
     shape = x.shape

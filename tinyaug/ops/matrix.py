@@ -1,6 +1,7 @@
 """Products of matrices."""
 
 from tinyaug.autograd import op
+from tinyaug.ops.reduce import several
 
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3)), rng.normal(size=(3, 4))), (rng.normal(size=3), rng.normal(size=3)),
@@ -109,18 +110,18 @@ def outer(xp, x, y):
 def tensordot(xp, x, y, *, axes=2):
     """Sum of products over pairs of axes: the last `axes` of x with the first of y, or two lists of axes."""
     rank = len(x.shape)
-    if isinstance(axes, int):
+    if not hasattr(axes, "__iter__"):
         axes = (tuple(range(rank - axes, rank)), tuple(range(axes)))
-    ours, theirs = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
+    ours, theirs = map(several, axes)
     letters = "abcdefghijklmnopqrstuvwxyz"
-    left = list(letters[:rank])
+    left = letters[:rank]
     right = list(letters[rank:rank + len(y.shape)])
     for a, b in zip(ours, theirs):
         if x.shape[a] != y.shape[b]:
             raise ValueError(f"tensordot: axis {a} of size {x.shape[a]} against axis {b} of size {y.shape[b]}")
         right[b] = left[a]
     summed = {left[a] for a in ours}
-    left, right = "".join(left), "".join(right)
+    right = "".join(right)
     out = "".join(c for c in left + right if c not in summed)
     return (xp.tensordot(x, y, axes=(ours, theirs)),
             lambda g: (lambda: xp.einsum(f"{out},{right}->{left}", g, y), lambda: xp.einsum(f"{out},{left}->{right}", g, x)))

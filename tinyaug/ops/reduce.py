@@ -25,11 +25,16 @@ def _product(shape):
     return total
 
 
+def several(x):
+    """A tuple or list as a tuple, one number as a tuple of one."""
+    return tuple(x) if hasattr(x, "__iter__") else (x,)
+
+
 def reduced_axes(ndim, axis):
     """axis as a tuple of non-negative integers. raises: AxisError, a ValueError, where there is no such axis"""
     if axis is None:
         return tuple(range(ndim))
-    axis = axis if isinstance(axis, tuple) else (axis,)
+    axis = several(axis)
     for a in axis:
         if not -ndim <= a < ndim:
             raise AxisError(a, ndim)

@@ -2,9 +2,12 @@
 
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from operator import index
+
+from numpy.exceptions import AxisError
 
 from tinyaug.autograd import op
-from tinyaug.ops.reduce import reduced_axes
+from tinyaug.ops.reduce import reduced_axes, several
 
 
 def sequence(args, keywords):
@@ -56,7 +59,7 @@ def moveaxis(xp, x, *, source, destination):
 def expand_dims(xp, x, *, axis):
     """New axes of size 1."""
     shape = x.shape
-    ndim = len(shape) + (1 if isinstance(axis, int) else len(axis))
+    ndim = len(shape) + len(several(axis))
     new = reduced_axes(ndim, axis)
     sizes = iter(shape)
     return x.reshape(tuple(1 if i in new else next(sizes) for i in range(ndim))), lambda g: (g.reshape(shape),)
@@ -80,7 +83,10 @@ def broadcast_to(xp, x, *, shape):
     adapt=sequence)
 def concatenate(xp, *arrays, axis=0):
     """Arrays joined along an axis that they have."""
-    sizes = tuple([x.shape[axis] for x in arrays])
+    try:
+        sizes = tuple([x.shape[axis] for x in arrays])
+    except IndexError:
+        raise AxisError(axis, min(len(x.shape) for x in arrays)) from None
     return (xp.concatenate(arrays, axis=axis),
             lambda g: tuple([g[cut] for cut in cuts(sizes, axis, len(g.shape))]))
 
@@ -107,8 +113,11 @@ def unstack(xp, x, *, axis=0):
                           (rng.normal(size=(2, 6)), {"indices_or_sections": [1, 3], "axis": -1})])
 def split(xp, x, *, indices_or_sections, axis=0):
     """x cut along an axis, into equal sections or at the given indices, as a tuple."""
-    where = indices_or_sections if isinstance(indices_or_sections, int) else tuple(indices_or_sections)
-    sizes = _section_sizes(x.shape[axis], where)
+    where = tuple(indices_or_sections) if hasattr(indices_or_sections, "__iter__") else index(indices_or_sections)
+    try:
+        sizes = _section_sizes(x.shape[axis], where)
+    except IndexError:
+        raise AxisError(axis, len(x.shape)) from None
     return (tuple([x[cut] for cut in cuts(sizes, axis, len(x.shape))]),
             lambda *gs: (xp.concatenate(gs, axis=axis),))
 
@@ -129,7 +138,7 @@ def _section_sizes(size, where):
 def pad(xp, x, *, pad_width, constant_values=0.0):
     """A border of a constant around x; pad_width is ((before, after), ...) an axis, or one number for all."""
     ndim = len(x.shape)
-    widths = ((pad_width, pad_width),) * ndim if isinstance(pad_width, int) else tuple(tuple(w) for w in pad_width)
+    widths = tuple(tuple(w) for w in pad_width) if hasattr(pad_width, "__iter__") else ((pad_width, pad_width),) * ndim
     if len(widths) != ndim:
         raise ValueError(f"pad: {len(widths)} pairs of widths for {ndim} axes; give one an axis, or one number for all")
     inner = tuple(slice(before, before + size) for (before, _), size in zip(widths, x.shape))
@@ -146,6 +155,8 @@ def flip(xp, x, *, axis=None):
                           (rng.normal(size=(2, 3)), {"shift": (1, 2), "axis": (0, 1)})])
 def roll(xp, x, *, shift, axis=None):
     """Elements move by `shift` places along an axis, and what falls off one end comes in at the other."""
+    if hasattr(shift, "__iter__"):
+        shift, axis = tuple(shift), axis if axis is None else several(axis)
     back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
     return xp.roll(x, shift, axis=axis), lambda g: (xp.roll(g, back, axis=axis),)
 
@@ -153,7 +164,7 @@ def roll(xp, x, *, shift, axis=None):
 @op(examples=lambda rng: [(rng.normal(size=(2, 3)), {"reps": 2}), (rng.normal(size=(2, 3)), {"reps": (2, 1, 3)})])
 def tile(xp, x, *, reps):
     """x laid out several times along each axis."""
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    reps = several(reps)
     ndim = max(len(reps), len(x.shape))
     reps = (1,) * (ndim - len(reps)) + reps
     shape = (1,) * (ndim - len(x.shape)) + x.shape
