@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
         if archive is None:
             pytest.skip(f"{SOURCE} cannot be fetched: {done.stderr.strip().splitlines()[-1:]}")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))     # from 3.11.4 on
     return folder
 
 
