@@ -26,16 +26,16 @@ from tests.bench import machine, page, table
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCHES = ["batch 1", "batch 16", "batch 64"]
+PEERS = ["PyTorch, a head at a time", "torch.compile", "HIPS autograd", "jax.jit", "pytorch-ntm"]
 WORKLOADS = {
     "chains": ["tanh", "add", "multiply", "matmul", "concatenate", "softmax"],
     "lstm": BATCHES,
     "ntm": BATCHES,
-    "ntm_peers": ["PyTorch, a head at a time, batch 1", "PyTorch, a head at a time, batch 16",
-                  "torch.compile, batch 1", "torch.compile, batch 16", "HIPS autograd, batch 1", "HIPS autograd, batch 16",
-                  "jax.jit, batch 1", "jax.jit, batch 16", "jax.jit, batch 64", "pytorch-ntm, batch 1", "pytorch-ntm, batch 16"],
+    "ntm_peers": [*(f"{name}, {batch}" for batch in BATCHES[:2] for name in PEERS), "jax.jit, batch 64"],
     "seq2seq": BATCHES,
     "transformer": ["T32 d64", "T64 d128", "T128 d256"],
-    "memory": [f"{name}, batch {batch}" for batch in (1, 16) for name in ("PyTorch eager", "tinyaug eager", "tinyaug recorded")],
+    "memory": [f"{name}, {batch}" for batch in BATCHES[:2]
+               for name in ("PyTorch eager", "tinyaug eager", "tinyaug recorded")],
     "import_time": ["import"],
     "growth": ["slots", "length"],
     "learning": ["copy"],
@@ -52,7 +52,9 @@ def main(arguments):
         wanted = options.only or [name for name in WORKLOADS if name not in ON_REQUEST]
         results = [one(options, workload, case, threads) for threads in options.threads
                    for workload in wanted for case in WORKLOADS[workload]]
-        options.json.write_text(json.dumps({"machine": machine.describe(), "quick": options.quick, "results": results}, indent=1))
+        document = {"machine": machine.describe(), "quick": options.quick, "results": results}
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(document, indent=1))
         print(f"\n{table.text(results)}\n\nwritten: {options.json}")
         return 1 if any("error" in result for result in results) else 0
     target = ROOT / "docs" / "performance.md"
@@ -65,11 +67,14 @@ def main(arguments):
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure tinyaug against its peers.")
     parser.add_argument("--only", type=names, metavar="WORKLOAD,...", help=f"of {', '.join(WORKLOADS)}")
-    parser.add_argument("--threads", type=numbers, default=[1], metavar="N,...", help="thread counts, each in its own processes")
+    parser.add_argument("--threads", type=numbers, default=[1], metavar="N,...",
+                        help="thread counts, each in its own processes")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything run?")
-    parser.add_argument("--skip", type=lambda text: text.split(","), default=[], metavar="compile", help="torch.compile is slow to compile")
+    parser.add_argument("--skip", choices=["compile"], action="append", default=[],
+                        help="leave out torch.compile, which takes a minute to compile")
     parser.add_argument("--pytorch-ntm", type=Path, metavar="PATH", help="a checkout of loudinthecloud/pytorch-ntm")
-    parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE", help="the measured values (bench.json)")
+    parser.add_argument("--json", type=Path, default=Path("runs/bench.json"), metavar="FILE",
+                        help="the measured values (runs/bench.json)")
     parser.add_argument("--page", action="store_true", help="write docs/performance.md from FILE and measure nothing")
     parser.add_argument("--case", help=argparse.SUPPRESS)          # a process of the benchmark itself: measure this one
     options = parser.parse_args(arguments)
@@ -107,7 +112,7 @@ def one(options, workload, case, threads):
         found = Path(folder) / "result.json"
         command = [sys.executable, "-m", "tests.bench", "--only", workload, "--case", case, "--json", str(found),
                    "--threads", str(threads), *(["--quick"] if options.quick else [])]
-        command += ["--skip", ",".join(options.skip)] if options.skip else []
+        command += [word for name in options.skip for word in ("--skip", name)]
         command += ["--pytorch-ntm", str(options.pytorch_ntm.resolve())] if options.pytorch_ntm else []
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]

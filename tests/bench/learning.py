@@ -22,8 +22,8 @@ def run(case, options):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
             limit = ["--steps", "2"] if options.quick else ["--minutes", str(MINUTES)]
-            subprocess.run([sys.executable, "-m", "tasks", "copy", "--seed", str(seed), "--out", str(out), "--quiet", *limit],
-                           check=True, capture_output=True)
+            command = [sys.executable, "-m", "tasks", "copy", "--seed", str(seed), "--out", str(out), "--quiet", *limit]
+            subprocess.run(command, check=True, capture_output=True)
             seconds.append(json.loads((out / "result.json").read_text())["seconds_to_target"])
     learned = [s for s in seconds if s is not None]
     return {"unit": "s", "times": {"tinyaug": learned}, "seeds": len(seconds)}

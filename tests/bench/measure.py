@@ -14,6 +14,7 @@ import numpy as np
 
 TOLERANCE = 1e-3     # of the largest element of each gradient: PyTorch's own float32 error here is 1e-6 to 1e-4
 BLOCK = 4            # steps; one step alone would be timed with the caches full of somebody else's numbers
+WARM_UP = 6          # steps, until caches, allocators and compilers have settled; a recorded program writes itself out once
 ROUNDS = 15          # blocks of each contender, or as many as fit in SECONDS, but
 FEWEST = 5
 SECONDS = 15.0
@@ -81,9 +82,9 @@ def as_numpy(g):
 
 def interleave(steps, block, rounds, seconds):
     """{name: milliseconds a step, one number a block}. The rounds go on until `rounds`, or FEWEST and `seconds`."""
-    for step in steps.values():          # caches, allocators and compilers settle
-        step()
-        step()
+    for step in steps.values():
+        for _ in range(WARM_UP):
+            step()
     gc.collect()
     gc.freeze()                          # the collector does not walk what the imports have left
     times = {name: [] for name in steps}

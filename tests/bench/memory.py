@@ -11,7 +11,7 @@ import resource
 from tests.bench.measure import Contender
 from tests.bench.ntm import data, eager, recorded, sizes, theirs
 
-STEPS = 3       # the first one makes buffers and optimiser state, the others show what is kept
+STEPS = 7       # the first ones make buffers, programs and the optimiser's state, the others show what is kept
 
 
 def run(case, options):

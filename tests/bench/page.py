@@ -2,7 +2,6 @@
 
 from tests.bench import table
 
-
 PAGE = """# Performance
 
 This page is made by `python -m tests.bench --page` from one run of `python -m tests.bench`; every number on it was
@@ -48,6 +47,8 @@ A dense memory reads and writes every slot at every time step, so a step is line
 
 
 def page(document):
+    from tests.bench.measure import BLOCK, FEWEST, ROUNDS, TOLERANCE  # here: it imports NumPy
+
     results = document["results"]
     counts = sorted({r["threads"] for r in results})
     machine = table.table(["", "measured on"], [[name, value] for name, value in document["machine"].items()])

@@ -49,8 +49,9 @@ class TorchSeq2Seq:
         encoder, decoder = ours.encoder, ours.decoder
         self.encoder = load(torch.nn.LSTM(encoder.input_size, encoder.output_size), encoder, "_l0")
         self.decoder = load(torch.nn.LSTMCell(decoder.input_size, decoder.output_size), decoder)
-        self.leaves = {name: torch.tensor(p.numpy() if p.shape[-1:] == p.shape else p.numpy().T, requires_grad=True)
-                       for name, p in ours.named_parameters() if name.startswith(("query", "key", "score", "output", "encoder.st"))}
+        layers = "query", "key", "score", "output", "encoder.start"
+        self.leaves = {name: torch.tensor(p.numpy().T.copy(), requires_grad=True)
+                       for name, p in ours.named_parameters() if name.startswith(layers)}
 
     def loss(self, source, shifted, targets):
         p, batch = self.leaves, source.shape[1]

@@ -30,7 +30,8 @@ def chain(case, least, aim):
 
 
 def peer(name, batches, least=(), aim=()):
-    return Target("NTM copy step, recorded", "ntm_peers", tuple(f"{name}, batch {b}" for b in batches), RECORDED, (name,), least, aim)
+    cases = tuple(f"{name}, batch {batch}" for batch in batches)
+    return Target("NTM copy step, recorded", "ntm_peers", cases, RECORDED, (name,), least, aim)
 
 
 TARGETS = [
@@ -57,9 +58,9 @@ TARGETS = [
 
 
 def ratios(result, ours, peers):
-    """How much faster ours was than the fastest of the peers, a number a round."""
+    """How much faster ours was than the fastest of the peers, a number a round; none if no peer was there."""
     times = result["times"]
-    best = min((times[name] for name in peers), key=statistics.median)
+    best = min((times[name] for name in peers if name in times), key=statistics.median, default=[])
     return [b / a for a, b in zip(times[ours], best)]
 
 
@@ -67,7 +68,8 @@ def value(target, result):
     """The measured number of a row, or None where it was not measured."""
     if result is None or not result.get("times", {}).get(target.ours):
         return None
-    return statistics.median(ratios(result, target.ours, target.peers) if target.peers else result["times"][target.ours])
+    numbers = ratios(result, target.ours, target.peers) if target.peers else result["times"][target.ours]
+    return statistics.median(numbers) if numbers else None
 
 
 def verdict(target, measured):
