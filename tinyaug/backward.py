@@ -60,7 +60,7 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                                        "call that one with retain_graph=True")
                 node.arrived = None
                 if (notes := recorder()) is not None:
-                    notes.enter(node.op.__name__ + " (backward)", ())
+                    notes.enter_backward(node)
                 vjp = node.vjp if not create else _on_tensors(node)
                 found = vjp(arrived) if node.shapes is None else vjp(*_filled(node, arrived))
                 if observers:
@@ -175,7 +175,11 @@ def _first_cotangent(y, g, create):
                              "or reduce it with sum or mean")
         g = xp.ones(y.shape, dtype=y.dtype)
     if isinstance(g, Tensor):
-        return g if create else g.data
+        if create:
+            return g
+        g = g.data
+    if recorder() is not None:
+        g = xp.asarray(g)
     g = g if type(g) in NAMESPACES else to_device(np.asarray(g), device_of(y.data))
     if g.shape != y.shape:
         raise ValueError(f"backward: cotangent of shape {g.shape}, expected {y.shape}")

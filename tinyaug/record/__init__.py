@@ -3,19 +3,24 @@
     step = record(function)
     loss = step(inputs, targets)
 
-The first call with given shapes runs `function` once on arrays that compute nothing but note every call: the forward
-pass, the backward pass and the optimiser's update alike. Passes shorten the list, every array gets its place in one
-block of memory, and from then on a call runs the list, with no tape, no shapes to work out and nothing to allocate.
+The first call with given shapes runs `function` on arrays that compute nothing but note every call: the forward pass,
+the backward pass and the optimiser's update alike. Passes shorten the list, every array gets its place in one block of
+memory, and from then on a call runs the list, with no tape, no shapes to work out and nothing to allocate.
 """
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
+from tinyaug.autograd import recorder as active_recorder
 from tinyaug.autograd import recording
 from tinyaug.record.compile import Program, as_array
-from tinyaug.record.passes import PASSES
-from tinyaug.record.trace import Recorder, RecordError, Traced
+from tinyaug.record.passes import PASSES, dead
+from tinyaug.record.program import Slot, alike, reads
+from tinyaug.record.recorder import Recorder
+from tinyaug.record.trace import RecordError, Traced
 from tinyaug.tensor import Tensor
 
 __all__ = ["RecordError", "Recorded", "record"]
@@ -27,8 +32,14 @@ def record(function, passes=None, reuse=True):
     function: arrays or Tensors in; Tensors, or a tuple, list or dict of them, out. It may read and (by numpy.copyto)
               write arrays that live outside: parameters, an optimiser's state. It runs only while it is recorded, so it
               must do the same array calls each time: no branch on values, no random numbers, no Python number that
-              changes. It is recorded twice, and an error says where the two differ.
+              changes. Gradients that backward leaves on Tensors are not there after a replay: return them, or let
+              `optimiser.measure` gather them inside.
     passes:   which passes to apply, all by default; reuse: False gives every array memory of its own
+    raises:   RecordError where a program would give a wrong answer later, with the line. To find what changes, the
+              function is run again after the first recording and at the second call, and compared.
+
+    The Tensors that the function used are remembered. Where one of them holds another array at a later call (`load`
+    fills arrays, it does not replace them), or is no more, everything is recorded anew.
     """
     return Recorded(function, PASSES if passes is None else passes, reuse)
 
@@ -40,25 +51,46 @@ class Recorded:
         self.function, self.passes, self.reuse = function, passes, reuse
         self.programs: dict = {}
         self.memory = np.empty(0, np.uint8)
+        self._forget()
 
     def __call__(self, *arguments):
+        if active_recorder() is not None:          # within a function that is being recorded: a part of its program
+            return self.function(*arguments)
         arrays = [as_array(x) for x in arguments]
+        for tensor, array in self.tensors:
+            tensor = tensor()
+            if tensor is None or tensor.data is not array:
+                self._forget()
+                break
         key = tuple([(x.shape, x.dtype) for x in arrays])
         entry = self.programs.get(key)
         if entry is None:
-            entry = self.programs[key] = self._record(arguments, check=not self.programs)
+            entry = self.programs[key] = self._record(arguments, key)
+        elif key == self.unsure:
+            self._trace(arguments, self.first)
+            self.unsure = None
         program, rebuild = entry
         return rebuild(program.run(arrays))
 
-    def _record(self, arguments, check):
-        calls, inputs, outputs, rebuild, held = self._trace(arguments)
-        if check:
-            again, *_ = self._trace(arguments)
-            _compare(calls, again)
-        _refuse_temporary(held)
+    def _forget(self):
+        """Start anew. first: the Trace that others are compared with; unsure: the shapes that it was made with, until
+        they came a second time; tensors: those that lived outside, each with the array that it must still hold"""
+        self.programs.clear()
+        self.tensors: list = []
+        self.first = self.unsure = None
+
+    def _record(self, arguments, key):
+        trace = self._trace(arguments)
+        if self.first is None or not trace.recorder.outside.keys() <= self.first.recorder.outside.keys():
+            self._trace(arguments, trace)          # what was made inside the function is not the same array again
+        if self.first is None:
+            self.first, self.unsure = trace, key
+        known = {tensor() for tensor, _ in self.tensors}
+        self.tensors += [(weakref.ref(tensor), array) for tensor, array, _ in trace.recorder.swapped if tensor not in known]
+        calls = trace.recorder.calls
         for shorten in self.passes:
-            calls = shorten(calls, outputs)
-        return Program(calls, inputs, outputs, self.reuse, self._block), rebuild
+            calls = shorten(calls, trace.outputs)
+        return Program(calls, trace.inputs, trace.outputs, self.reuse, self._block), trace.rebuild
 
     def _block(self, size, dtype):
         """Memory for a program. The programs of one function run one at a time, so they share it."""
@@ -66,78 +98,73 @@ class Recorded:
             self.memory = np.empty(size, dtype)
         return self.memory[:size]
 
-    def _trace(self, arguments):
-        """Run the function on arrays that only note what is done with them."""
-        recorder = Recorder()
+    def _trace(self, arguments, first=None):
+        return Trace(self.function, arguments, first)
+
+    def explain(self, listing=False):
+        """What the programs hold, as text; see `tinyaug.record.explain`."""
+        from tinyaug.record.explain import explain
+        return explain(self, listing)
+
+
+class Trace:
+    """One run of a function on arrays that only note what is done with them.
+
+    recorder: holds the calls; inputs, outputs: Slots; rebuild: a function from the outputs' arrays to what was returned;
+    plain: what else was returned
+    first: the Trace of an earlier run with the same shapes. raises: RecordError where this one differs
+    """
+
+    def __init__(self, function, arguments, first=None):
+        self.recorder = recorder = Recorder(None if first is None else first.recorder)
         traced = [recorder.input(as_array(x)) for x in arguments]
-        inputs = [x.slot for x in traced]
+        self.inputs = [x.slot for x in traced]
+        self.outputs, self.plain = [], []
         given = [_tensor(t, x.requires_grad) if isinstance(x, Tensor) else t for t, x in zip(traced, arguments)]
         try:
             with recording(recorder), np.errstate(all="ignore"):
-                result = self.function(*given)
+                result = function(*given)
+                self.rebuild = self._plan(result)
+                left = [t.grad.data.slot for t in [*given, *[t for t, *_ in recorder.swapped]]
+                        if isinstance(t, Tensor) and t.grad is not None and isinstance(t.grad.data, Traced)]
         finally:
             recorder.release()
-        outputs = []
-        rebuild = _plan(result, outputs, recorder)
-        return recorder.calls, inputs, outputs, rebuild, recorder.held()
+        if first is not None and (len(recorder.calls) < len(first.recorder.calls) or not alike(self.plain, first.plain)):
+            raise RecordError(f"record: the function made {len(first.recorder.calls)} array calls, then "
+                              f"{len(recorder.calls)}, and gave {first.plain}, then {self.plain} beside its arrays; it must "
+                              "do the same each time")
+        if left and first is None:
+            self._refuse_lost(left)
 
-    def explain(self):
-        """What the programs hold; see `tinyaug.record.explain`."""
-        from tinyaug.record.explain import explain
-        return explain(self)
+    def _refuse_lost(self, left):
+        """raises: RecordError where nothing that the program gives or writes depends on the gradients that it leaves"""
+        wanted = set(self.outputs)
+        wanted.update(*[reads(call) for call in dead(self.recorder.calls, self.outputs)])
+        if wanted.isdisjoint(left):
+            raise RecordError(f"record: {len(left)} gradients are left on Tensors, where a program does not put them; return "
+                              "them from the function, or call optimiser.measure() in it")
+
+    def _plan(self, result):
+        """Note the result's Slots. returns: a function from their arrays to the nest that was returned"""
+        if isinstance(result, (tuple, list)):
+            parts = [self._plan(x) for x in result]
+            make = type(result) if not hasattr(result, "_fields") else lambda xs: type(result)(*xs)
+            return lambda arrays: make([part(arrays) for part in parts])
+        if isinstance(result, dict):
+            named = {name: self._plan(x) for name, x in result.items()}
+            return lambda arrays: {name: part(arrays) for name, part in named.items()}
+        x = self.recorder.operands(result.data if isinstance(result, Tensor) else result)
+        if not isinstance(x, Slot):
+            self.plain.append(x)
+            return lambda arrays: result
+        at = len(self.outputs)
+        self.outputs.append(x)
+        if isinstance(result, Tensor):
+            return lambda arrays: Tensor(arrays[at], dtype=arrays[at].dtype)
+        return lambda arrays: arrays[at]
 
 
 def _tensor(traced, requires_grad):
     x = Tensor(0.0)
     x.data, x.requires_grad = traced, requires_grad
     return x
-
-
-def _plan(result, outputs, recorder):
-    """Note the result's Slots in `outputs`. returns: a function from their arrays to the nest that was returned"""
-    if isinstance(result, (tuple, list)):
-        parts = [_plan(x, outputs, recorder) for x in result]
-        make = type(result) if not hasattr(result, "_fields") else lambda xs: type(result)(*xs)
-        return lambda arrays: make([part(arrays) for part in parts])
-    if isinstance(result, dict):
-        named = {name: _plan(x, outputs, recorder) for name, x in result.items()}
-        return lambda arrays: {name: part(arrays) for name, part in named.items()}
-    x = result.data if isinstance(result, Tensor) else result
-    if isinstance(x, np.ndarray):
-        x = recorder.capture(x)
-    if not isinstance(x, Traced):
-        return lambda arrays: result
-    at = len(outputs)
-    outputs.append(x.slot)
-    if isinstance(result, Tensor):
-        return lambda arrays: Tensor(arrays[at], dtype=arrays[at].dtype)
-    return lambda arrays: arrays[at]
-
-
-def _compare(calls, again):
-    """raises: RecordError where two recordings of one function differ"""
-    numbers = {}
-    for one, two in zip(calls, again):
-        if repr(one.function) != repr(two.function) or _shape(one, numbers) != _shape(two, numbers):
-            raise RecordError(f"record: the function did something else when it was recorded again: {one}, then {two} "
-                              f"(in op {one.label[0]!r}); pass what changes as an argument")
-    if len(calls) != len(again):
-        raise RecordError(f"record: the function made {len(calls)} array calls, then {len(again)}; it must make the same "
-                          "calls each time")
-
-
-def _shape(call, numbers):
-    return repr((call.args, call.keywords)) + repr([id(x.array) for x in _captured(call)])
-
-
-def _captured(call):
-    from tinyaug.record.program import reads
-    return [slot for slot in reads(call) if slot.origin == "captured"]
-
-
-def _refuse_temporary(held):
-    """raises: RecordError for an array from outside that nobody else holds: it was made inside the function"""
-    for array, references in held:
-        if references <= 0:
-            raise RecordError(f"record: an array of shape {array.shape} was made inside the function; make it outside, or "
-                              "pass it as an argument if it changes")

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyaug.arrays import is_basic
 
-__all__ = ["Call", "Slot", "cast", "is_view", "reads", "substitute", "take_index"]
+__all__ = ["Call", "Slot", "alike", "cast", "is_view", "reads", "substitute", "take_index"]
 
 
 @dataclass(eq=False, slots=True)
@@ -50,6 +50,26 @@ class Call:
         name = getattr(self.function, "__name__", str(self.function))
         owner = getattr(getattr(self.function, "__self__", None), "__name__", None)
         return f"{self.out if self.out else '    '} = {owner + '.' if owner else ''}{name}({inside})"
+
+
+def alike(one, two):
+    """True where two Calls, or parts of them, of two recordings of one function are the same."""
+    kind = type(one)
+    if kind is not type(two):
+        return False
+    if kind is Call:
+        return one.function == two.function and all(map(alike, (one.args, one.keywords, one.out),
+                                                        (two.args, two.keywords, two.out)))
+    if kind is Slot:
+        if one.origin in ("constant", "seed"):
+            return two.array is not None and (one.shape, one.dtype, one.array.tobytes()) == (
+                two.shape, two.dtype, two.array.tobytes())
+        return one.number == two.number and one.array is two.array
+    if kind is tuple or kind is list:
+        return len(one) == len(two) and all(map(alike, one, two))
+    if kind is dict:
+        return one.keys() == two.keys() and all(alike(one[name], two[name]) for name in one)
+    return one is two or one == two or one != one and two != two
 
 
 def reads(call):
