@@ -13,6 +13,7 @@ from tinyaug.tensor import Tensor
 __all__ = ["Program"]
 
 WRITE_OUT = 5                              # at this run: writing out takes as long as some ten runs
+LONGEST = 20_000                           # steps: compiling more lines takes 5 KB of memory for each
 WITH_OUT = {np.clip, np.take, np.cumsum, np.cumprod, np.einsum, np.prod, np.argmax, np.argmin}
 
 
@@ -38,7 +39,7 @@ class Program:
         for slot, x in zip(self.inputs, arguments):
             np.copyto(arrays[slot], x)
         self.runs += 1
-        if self.runs == WRITE_OUT:
+        if self.runs == WRITE_OUT and len(self.steps) < LONGEST:
             self.written = _write_out(self.steps)
         if self.written is not None:
             self.written()

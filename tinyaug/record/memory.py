@@ -97,9 +97,16 @@ def lay_out(calls, outputs, inputs, reuse=True, block=np.empty):
     swapped = long_axis_last(calls, outputs)
     owner = {}                             # slot -> the slot whose memory it lies in
     last = {}                              # owner -> index of the last call that touches it
-    home = {}                              # slot -> array on memory that is never touched, to learn the strides
+    home = {}                              # slot -> array on scratch memory, to learn the strides
+    scratch = np.empty(max([_span(call.out) for call in calls if call.out is not None] + [_span(x) for x in inputs],
+                           default=0), np.uint8)
+
+    def blank(shape, dtype):
+        """An array on the scratch memory that all share."""
+        return np.ndarray(shape, dtype, scratch)
+
     for slot in inputs:
-        home[slot] = np.empty(slot.shape, slot.dtype)
+        home[slot] = blank(slot.shape, slot.dtype)
 
     def virtual(slot):
         """An array for a result: a slice of the concatenation that takes it, or memory of its own."""
@@ -113,7 +120,7 @@ def lay_out(calls, outputs, inputs, reuse=True, block=np.empty):
                 owner[slot] = owner.get(outer, outer)
                 return home[slot]
             del placed[slot]
-        home[slot] = fresh(slot, swapped, np.empty)
+        home[slot] = fresh(slot, swapped, blank)
         owner[slot] = slot
         return home[slot]
 
@@ -129,7 +136,7 @@ def lay_out(calls, outputs, inputs, reuse=True, block=np.empty):
         if is_view(call):
             source = call.args[0]
             view = call.function(home[source], *call.args[1:], **call.keywords)
-            if np.may_share_memory(view, home[source]) or view.size == 0:
+            if np.may_share_memory(view, home[source]) or view.size == 0:      # not where it had to copy
                 home[call.out] = view
                 views[call.out] = call
                 if owner.get(source) is not None:
@@ -141,6 +148,7 @@ def lay_out(calls, outputs, inputs, reuse=True, block=np.empty):
     for slot in outputs:
         if owner.get(slot) is not None:
             last[owner[slot]] = len(calls)
+    home.clear()
     return _assign(calls, outputs, placed, owner, last, views, swapped, inputs, reuse, block)
 
 

@@ -6,6 +6,8 @@ write: what comes after the first write to an array outside stays in its order.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from tinyaug.record.program import Call, Slot, is_view, reads, substitute, take_index
@@ -13,6 +15,7 @@ from tinyaug.record.program import Call, Slot, is_view, reads, substitute, take_
 __all__ = ["PASSES", "aliases", "common", "constants", "dead", "dot_products", "merge_products"]
 
 
+SMALL = 2048                               # numbers; of a larger array the work counts, not the call
 LONG = 64                                  # below it a dot product costs more than a product and a sum over all rows
 
 
@@ -236,7 +239,7 @@ def bulk(calls, outputs):
         elif "(backward)" in call.label[0] and not is_view(call):
             level[call.out] = 1 + max([level.get(slot, 0) for slot in slots], default=0)
             varying = tuple([(x.shape, x.dtype) if isinstance(x, Slot) and x.array is None else x for x in call.args])
-            if _elementwise(call) and any(isinstance(x, tuple) for x in varying):
+            if _elementwise(call) and prod(call.out.shape) <= SMALL and any(isinstance(x, tuple) for x in varying):
                 groups.setdefault((call.label, call.function, varying, level[call.out]), []).append(call)
     taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
     maker = {call.out: call for call in calls if call.out is not None}
