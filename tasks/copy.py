@@ -21,7 +21,7 @@ UNSEEN = 50                             # the length of the figures
 
 NTM = {
     "steps": 10000, "batch": 16, "validate_every": 100,
-    "rate": 1e-3, "epsilon": 1e-16, "clip_value": 10.0,
+    "rate": 1e-3, "half_rate": 800, "epsilon": 1e-16, "clip_value": 10.0,
     "bits": 8, "max_length": 20,
     "slots": 128, "width": 20, "read_heads": 1, "write_heads": 1, "shifts": 3,
     "memory_start": "constant", "weights_start": "first", "hidden": 100, "layers": 1,
@@ -29,7 +29,7 @@ NTM = {
 MODELS = {
     "ntm": NTM,
     "ntm-feedforward": NTM | {},
-    "lstm": {"steps": 20000, "batch": 16, "validate_every": 500, "rate": 3e-4, "epsilon": 1e-16, "clip_value": 10.0, "bits": 8,
+    "lstm": {"steps": 20000, "batch": 16, "validate_every": 500, "rate": 3e-4, "half_rate": 10000, "epsilon": 1e-16, "clip_value": 10.0, "bits": 8,
              "max_length": 20, "hidden": 256, "layers": 3},
 }
 
@@ -86,6 +86,12 @@ def loss(model, inputs, targets):
 def optimiser(config, model):
     return RMSProp(model, rate=config["rate"], clip_value=config["clip_value"], epsilon=config["epsilon"],
                    centred=False)
+
+
+def rate(config, i):
+    """The learning rate of step i: full at first, to find where to read and write; half at `half_rate` steps, and
+    falling as 1 / i^2 in the end, so that what was found is not lost again."""
+    return config["rate"] / (1 + (i / config["half_rate"]) ** 2)
 
 
 def measure(model, config, rng, length, sequences):
@@ -153,6 +159,6 @@ TASK = Task(
     name="copy", title="repeat a sequence of random 8-bit vectors",
     paper="Graves, Wayne, Danihelka 2014, Neural Turing Machines, section 4.1",
     measures="bits a sequence, share of bits wrong and of sequences right, by length (trained on 1 to 20)",
-    minutes=3, models=MODELS, build=build, batch=batch, loss=loss, optimiser=optimiser, validate=validate,
+    minutes=3, models=MODELS, build=build, batch=batch, loss=loss, optimiser=optimiser, rate=rate, validate=validate,
     evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check,
 )

@@ -133,6 +133,8 @@ def _stepper(task: Task, config: Config, model: Any, optimiser: Any, rngs: dict[
         loss, logged = differentiate(*batch)
         optimiser.measured = True
         guard.check(loss)
+        if task.rate is not None:
+            optimiser.set_rate(task.rate(config, i))
         update()
         optimiser.measured = False
         return {"loss": loss, **logged, "gradient_norm": optimiser.norm.copy()}

@@ -43,6 +43,7 @@ class Task:
     targets:   config, result -> {name: {"value": ..., "bound": ..., "reached": bool}}, the bars it is held to
     trace:     model, config, rng -> {name: array}: one run of the model, for the figures
     figures:   run folder, trace, metrics (the records of metrics.jsonl; none for shipped weights) -> paths
+    rate:      config, i -> learning rate of the i-th step; None where it stays what the optimiser was made with
     check:     raises ValueError, "key: got ..., expected ...", for a setting out of range
     data:      what a file given by `--data` holds; None where the task draws all its data
     """
@@ -62,6 +63,7 @@ class Task:
     targets: Callable
     trace: Callable
     figures: Callable
+    rate: Callable[[Config, int], float] | None = None
     check: Callable[[Config], None] = _anything
     data: str | None = None
 
