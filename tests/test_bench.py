@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.bench import page, table
+from tests.bench import ntm, page, table
 from tests.bench.__main__ import WORKLOADS, main
 from tests.bench.measure import Contender, Unequal, check, compare, interleave
 
@@ -32,6 +32,12 @@ def test_gradients_are_equal_and_everybody_is_timed(workload, case):
     assert "tinyaug recorded" in found["gradients"].keys() == found["times"].keys()
     assert max(found["gradients"].values()) < 1e-4
     assert all(len(times) == 2 for times in found["times"].values())
+
+
+def test_ours_eager_and_recorded_are_equal_without_pytorch():
+    config = ntm.sizes(QUICK)
+    found = compare(ntm.ours(config, *ntm.data(config, 2)), quick=True)
+    assert found["gradients"]["tinyaug recorded"] < 1e-5
 
 
 @pytest.mark.parametrize("wrong", [

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,12 +50,14 @@ def main(arguments):
     if options.case is not None:
         return measure(options)
     if not options.page:
+        results = []
         wanted = options.only or [name for name in WORKLOADS if name not in ON_REQUEST]
-        results = [one(options, workload, case, threads) for threads in options.threads
-                   for workload in wanted for case in WORKLOADS[workload]]
         document = {"machine": machine.describe(), "quick": options.quick, "results": results}
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=1))
+        for threads, workload in product(options.threads, wanted):
+            for case in WORKLOADS[workload]:
+                results.append(one(options, workload, case, threads))
+                options.json.write_text(json.dumps(document, indent=1))
         print(f"\n{table.text(results)}\n\nwritten: {options.json}")
         return 1 if any("error" in result for result in results) else 0
     target = ROOT / "docs" / "performance.md"
