@@ -123,6 +123,26 @@ def refused(path, data, good):
     assert "\n" not in str(caught.value)
 
 
+def test_bytes_are_synced_before_the_rename_and_the_folder_after_it(tmp_path, monkeypatch):
+    """No test can cut the power: this one looks at the order of the system calls."""
+    said = []
+    real = {name: getattr(os, name) for name in ("fsync", "replace")}
+
+    def fsync(file):
+        said.append("folder synced" if os.path.isdir(f"/proc/self/fd/{file}") else f"{os.fstat(file).st_size} bytes synced")
+        real["fsync"](file)
+
+    def replace(old, new):
+        said.append(f"renamed to {os.path.basename(new)}")
+        real["replace"](old, new)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    save(tmp_path / "checkpoint-1.npz", {"x": np.ones(3)}, {})
+    size = (tmp_path / "checkpoint-1.npz").stat().st_size
+    assert said == [f"{size} bytes synced", "renamed to checkpoint-1.npz", "folder synced"]
+
+
 def test_four_hundred_flipped_bytes_are_all_refused(tmp_path, image):
     save(good := checkpoint_path(tmp_path, 1), *content(1))
     rng = np.random.default_rng(0)

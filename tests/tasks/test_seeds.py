@@ -1,0 +1,43 @@
+"""One seed is one result: the same bytes twice in a process, and in another process that hashes differently."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks import runner
+from tasks.__main__ import load, main, names
+from tinyaug.train.checkpoint import newest_valid
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = [(name, model) for name in names() for model in load(name).models]
+SMALL = {"batch": 2, "max_length": 2, "hidden": 16, "slots": 8}
+
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+
+def digest(folder, name, model, seed):
+    """sha256 of the parameters and the optimiser's state after three steps by the command line."""
+    recipe = load(name).models[model]
+    settings = [word for key, value in SMALL.items() if key in recipe for word in ("--set", f"{key}={value}")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "finish", lambda *_: None)     # evaluation and figures come after what is compared
+        main([name, "--model", model, "--seed", str(seed), "--out", str(folder), "--steps", "3", "--quiet", *settings])
+    total = hashlib.sha256()
+    for key, array in sorted(newest_valid(folder)[1].items()):
+        total.update(key.encode() + array.tobytes())
+    return total.hexdigest()
+
+
+@pytest.mark.parametrize("name, model", CASES)
+def test_one_seed_is_one_result(name, model, tmp_path):
+    first, again, other = (digest(tmp_path / str(i), name, model, seed) for i, seed in enumerate((1, 1, 2)))
+    code = f"from tests.tasks.test_seeds import digest; print(digest({str(tmp_path / 'process')!r}, {name!r}, {model!r}, 1))"
+    child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                           env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)})
+    assert child.returncode == 0, child.stderr
+    assert first == again == child.stdout.strip()
+    assert first != other
