@@ -34,7 +34,8 @@ def record(function, passes=None, reuse=True):
               must do the same array calls each time: no branch on values, no random numbers, no Python number that
               changes. Gradients that backward leaves on Tensors are not there after a replay: return them, or let
               `optimiser.measure` gather them inside.
-    passes:   which passes to apply, all by default; reuse: False gives every array memory of its own
+    passes:   which passes to apply, all by default; with [] results are those of `function` to the last bit
+    reuse:    False gives every array memory of its own
     raises:   RecordError where a program would give a wrong answer later, with the line. To find what changes, the
               function is run again after the first recording and at the second call, and compared.
 
@@ -90,7 +91,7 @@ class Recorded:
         calls = trace.recorder.calls
         for shorten in self.passes:
             calls = shorten(calls, trace.outputs)
-        return Program(calls, trace.inputs, trace.outputs, self.reuse, self._block), trace.rebuild
+        return Program(calls, trace.inputs, trace.outputs, self.reuse, self._block, swap=bool(self.passes)), trace.rebuild
 
     def _block(self, size, dtype):
         """Memory for a program. The programs of one function run one at a time, so they share it."""

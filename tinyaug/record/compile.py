@@ -23,9 +23,9 @@ class Program:
     calls: what is done, in order; arrays: {slot: array}; steps: [(function, arguments)], the same without a Slot
     """
 
-    def __init__(self, calls, inputs, outputs, reuse=True, block=np.empty):
+    def __init__(self, calls, inputs, outputs, reuse=True, block=np.empty, swap=True):
         self.calls, self.inputs, self.outputs = calls, inputs, outputs
-        self.arrays, self.bytes = lay_out(calls, outputs, inputs, reuse, block)
+        self.arrays, self.bytes = lay_out(calls, outputs, inputs, reuse, block, swap)
         self.steps, self.owners = [], []
         self.runs, self.written = 0, None
         for call in calls:

@@ -88,13 +88,14 @@ class Arena:
         self.free.setdefault(nbytes, []).append(offset)
 
 
-def lay_out(calls, outputs, inputs, reuse=True, block=np.empty):
+def lay_out(calls, outputs, inputs, reuse=True, block=np.empty, swap=True):
     """An array for every Slot. returns: {slot: array}, bytes of the arena
 
     block: (bytes, dtype) -> the memory to lay them out on
+    swap:  axes may change places in memory where that pays, which changes the order of sums
     """
     placed = place(calls, outputs)
-    swapped = long_axis_last(calls, outputs)
+    swapped = long_axis_last(calls, outputs) if swap else set()
     owner = {}                             # slot -> the slot whose memory it lies in
     last = {}                              # owner -> index of the last call that touches it
     home = {}                              # slot -> array on scratch memory, to learn the strides
