@@ -4,6 +4,8 @@
     python -m tests.bench --threads 1,2          and once more with two threads
     python -m tests.bench --only ntm,lstm        some of the workloads
     python -m tests.bench --quick                tiny sizes: to see that everything runs; the times mean nothing
+    python -m tests.bench --pytorch-ntm PATH     pytorch-ntm too, from a checkout of it
+    python -m tests.bench --only learning        10 seeds until copy is learned: minutes, so only when asked for
     python -m tests.bench --page                 write docs/performance.md from the JSON of an earlier run
 
 This process measures nothing. Every case of every workload runs in a process of its own, whose number of threads is set
@@ -49,17 +51,24 @@ def main(arguments):
     options = parse(arguments)
     if options.case is not None:
         return measure(options)
-    if not options.page:
-        results = []
-        wanted = options.only or [name for name in WORKLOADS if name not in ON_REQUEST]
-        document = {"machine": machine.describe(), "quick": options.quick, "results": results}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        for threads, workload in product(options.threads, wanted):
-            for case in WORKLOADS[workload]:
-                results.append(one(options, workload, case, threads))
-                options.json.write_text(json.dumps(document, indent=1))
-        print(f"\n{table.text(results)}\n\nwritten: {options.json}")
-        return 1 if any("error" in result for result in results) else 0
+    return write_page(options) if options.page else measure_all(options)
+
+
+def measure_all(options):
+    """One case after the other; the file is written after each, so that what was measured is kept. returns: exit code"""
+    results = []
+    document = {"machine": machine.describe(), "quick": options.quick, "results": results}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    wanted = options.only or [name for name in WORKLOADS if name not in ON_REQUEST]
+    for threads, workload in product(options.threads, wanted):
+        for case in WORKLOADS[workload]:
+            results.append(one(options, workload, case, threads))
+            options.json.write_text(json.dumps(document, indent=1))
+    print(f"\n{table.text(results)}\n\nwritten: {options.json}")
+    return 1 if any("error" in result for result in results) else 0
+
+
+def write_page(options):
     target = ROOT / "docs" / "performance.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text(page.page(json.loads(options.json.read_text())))

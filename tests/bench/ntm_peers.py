@@ -11,6 +11,8 @@ from tests.bench.machine import Missing
 from tests.bench.measure import Contender, compare
 from tests.bench.ntm import RATE, build, data, recorded, sizes, theirs
 
+SECONDS = 8.0        # a case: there are many of them
+
 
 def run(case, options):
     name, batch = case.split(", batch ")
@@ -18,7 +20,8 @@ def run(case, options):
     inputs, targets = data(config, int(batch))
     peer = PEERS[name](name, options, config, inputs, targets)
     torch = theirs("TorchNTM", "PyTorch eager", config, inputs, targets)
-    return compare([torch, peer, Contender("tinyaug recorded", recorded(config, inputs, targets))], options.quick)
+    return compare([torch, peer, Contender("tinyaug recorded", recorded(config, inputs, targets))],
+                   options.quick, SECONDS)
 
 
 def one_at_a_time(name, options, config, inputs, targets):
