@@ -89,6 +89,27 @@ def test_commands_name_tasks_and_settings_that_exist():
     assert found
 
 
+def test_the_page_of_the_copy_task_has_the_recipe_and_the_bars_that_run():
+    from tasks import copy
+    page = (DOCS / "copy.md").read_text()
+    keys = dict.fromkeys(key for recipe in copy.MODELS.values() for key in recipe)
+    rows = [[key, *(str(recipe.get(key, "-")) for recipe in copy.MODELS.values())] for key in keys]
+    found = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| ", page.partition("## The recipe")[2], re.MULTILINE)
+    assert [list(row) for row in found] == rows
+    result = {"metrics": {"bits_per_sequence": 0.0}, "seconds": 0.0,
+              "by_length": [{"length": n, "sequence_accuracy": 1.0, "bit_error_rate": 0.0} for n in copy.LENGTHS]}
+    bars = re.findall(r"^\| `(\w+)`: [^|]*\| (?:at most )?([\d.]+) \|$", page, re.MULTILINE)
+    assert [(name, float(bound)) for name, bound in bars] == [
+        (name, bar["bound"]) for name, bar in copy.targets({}, result).items()]
+
+
+def test_the_readme_names_files_that_exist_and_commands_that_are_there():
+    text = (DOCS.parent / "README.md").read_text()
+    assert text.isascii() and all((DOCS.parent / target).exists() for target, _ in LINK.findall(text))
+    commands = [line.split("#")[0].split() for line in text.splitlines() if line.startswith("    python3 ")]
+    assert [words[1:] for words in commands] == [["tasks/start.py", "copy"], ["tests/start.py"]]
+
+
 GOOD = "# Page\n\n```python\nx = 2\n```\n\n```python\nprint(x + 1)\n```\n\n```text\n3\n```\n"
 
 
