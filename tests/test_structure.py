@@ -1,6 +1,7 @@
 """Who may import whom, read from the imports themselves, and what each file may be."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,12 @@ def test_what_is_declared_of_tensor_is_what_the_ops_attach():
     slots = set(Tensor.__slots__) | {"__module__", "__doc__", "__slots__"}
     assert ast.unparse(block.test) == "TYPE_CHECKING"
     assert declared == set(vars(Tensor)) - own - slots
+
+
+def test_every_promise_names_tests_that_exist():
+    """tests/README.md says which test keeps which promise."""
+    text = (ROOT / "tests/README.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 50 and text.count("::") == len(named)
+    for file, test in named:
+        assert f"\ndef {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"
