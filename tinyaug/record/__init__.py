@@ -20,7 +20,7 @@ from tinyaug.record.compile import Program, as_array
 from tinyaug.record.passes import PASSES, dead
 from tinyaug.record.program import Slot, alike, reads
 from tinyaug.record.recorder import Recorder
-from tinyaug.record.trace import RecordError, Traced
+from tinyaug.record.trace import RecordError, Traced, values_refused
 from tinyaug.tensor import Tensor
 
 __all__ = ["RecordError", "Recorded", "record"]
@@ -69,6 +69,7 @@ class Recorded:
             entry = self.programs[key] = self._record(arguments, key)
         elif key == self.unsure:
             self._trace(arguments, self.first)
+            self.first.recorder.calls.clear()
             self.unsure = None
         program, rebuild = entry
         return rebuild(program.run(arrays))
@@ -86,9 +87,9 @@ class Recorded:
             self._trace(arguments, trace)          # what was made inside the function is not the same array again
         if self.first is None:
             self.first, self.unsure = trace, key
-        known = {tensor() for tensor, _ in self.tensors}
-        self.tensors += [(weakref.ref(tensor), array) for tensor, array, _ in trace.recorder.swapped if tensor not in known]
-        calls = trace.recorder.calls
+        known = {None, *[tensor() for tensor, _ in self.tensors]}       # None: it lived only within the function
+        self.tensors += [(tensor, array) for tensor, array in trace.tensors if tensor() not in known]
+        calls = list(trace.recorder.calls)
         for shorten in self.passes:
             calls = shorten(calls, trace.outputs)
         return Program(calls, trace.inputs, trace.outputs, self.reuse, self._block, swap=bool(self.passes)), trace.rebuild
@@ -112,24 +113,33 @@ class Trace:
     """One run of a function on arrays that only note what is done with them.
 
     recorder: holds the calls; inputs, outputs: Slots; rebuild: a function from the outputs' arrays to what was returned;
-    plain: what else was returned
+    plain: what else was returned; tensors: weak references to those from outside, each with its array
     first: the Trace of an earlier run with the same shapes. raises: RecordError where this one differs
     """
 
     def __init__(self, function, arguments, first=None):
         self.recorder = recorder = Recorder(None if first is None else first.recorder)
+        for i, x in enumerate(map(as_array, arguments)):
+            if type(x) is not np.ndarray or x.dtype.kind not in "fiub":
+                raise RecordError(f"record: argument {i} is {arguments[i]!r:.60}, expected an array of numbers on the host; "
+                                  "what is none is for the function to know")
         traced = [recorder.input(as_array(x)) for x in arguments]
         self.inputs = [x.slot for x in traced]
         self.outputs, self.plain = [], []
         given = [_tensor(t, x.requires_grad) if isinstance(x, Tensor) else t for t, x in zip(traced, arguments)]
         try:
-            with recording(recorder), np.errstate(all="ignore"):
+            with recording(recorder), values_refused(), np.errstate(all="ignore"):
                 result = function(*given)
                 self.rebuild = self._plan(result)
                 left = [t.grad.data.slot for t in [*given, *[t for t, *_ in recorder.swapped]]
                         if isinstance(t, Tensor) and t.grad is not None and isinstance(t.grad.data, Traced)]
+            moved = [t.shape for t, _, _, traced in recorder.swapped if t.data is not traced]
+            self.tensors = [(weakref.ref(t), array) for t, array, *_ in recorder.swapped]
         finally:
             recorder.release()
+        if moved:
+            raise RecordError(f"record: a Tensor of shape {moved[0]} from outside was given another array, which a "
+                              "program cannot do; write into its own by numpy.copyto")
         if first is not None and (len(recorder.calls) < len(first.recorder.calls) or not alike(self.plain, first.plain)):
             raise RecordError(f"record: the function made {len(first.recorder.calls)} array calls, then "
                               f"{len(recorder.calls)}, and gave {first.plain}, then {self.plain} beside its arrays; it must "
@@ -142,14 +152,15 @@ class Trace:
         wanted = set(self.outputs)
         wanted.update(*[reads(call) for call in dead(self.recorder.calls, self.outputs)])
         if wanted.isdisjoint(left):
-            raise RecordError(f"record: {len(left)} gradients are left on Tensors, where a program does not put them; return "
-                              "them from the function, or call optimiser.measure() in it")
+            raise RecordError(f"record: {len(left)} gradients are left on Tensors, where a program does not put them; "
+                              "return them from the function, or call optimiser.measure() in it")
 
     def _plan(self, result):
         """Note the result's Slots. returns: a function from their arrays to the nest that was returned"""
         if isinstance(result, (tuple, list)):
             parts = [self._plan(x) for x in result]
-            make = type(result) if not hasattr(result, "_fields") else lambda xs: type(result)(*xs)
+            kind = type(result)
+            make = kind if not hasattr(result, "_fields") else lambda xs: kind(*xs)
             return lambda arrays: make([part(arrays) for part in parts])
         if isinstance(result, dict):
             named = {name: self._plan(x) for name, x in result.items()}

@@ -28,7 +28,7 @@ class Slot:
     array: Any = None
 
     def __repr__(self):
-        return f"%{self.number}"
+        return f"%{self.number}" if self.origin not in ("constant", "seed") or self.shape else repr(self.array.item())
 
 
 @dataclass(eq=False, slots=True)

@@ -28,13 +28,12 @@ class Recorder:
         self.calls: list[Call] = []
         self.outside: dict[int, np.ndarray] = {}
         self.captured: dict[int, Traced] = {}
-        self.swapped: list = []            # (Tensor, its own array, its gradient): put back when recording ends
+        self.swapped: list = []            # (Tensor, its own array and gradient, its Traced): put back when recording ends
         self.label = ("", "")              # (op, module) that the next calls belong to
         self.modules: dict = {}            # Node -> the module that was active when its op ran
         self.names: dict = {}              # id of an outermost module -> (the module, {id: dotted name} below it)
         self.results: dict = {} if first is None else first.results
         self.count = 0
-        self.ended = False
 
     def slot(self, shape, dtype, origin, array=None):
         self.count += 1
@@ -79,8 +78,9 @@ class Recorder:
     def _argument(self, x):
         if isinstance(x, Tensor):
             if type(x.data) is np.ndarray:
-                self.swapped.append((x, x.data, x.grad))
-                x.data = self.capture(x.data)
+                traced = self.capture(x.data)
+                self.swapped.append((x, x.data, x.grad, traced))
+                x.data = traced
             return x
         if isinstance(x, np.ndarray):
             return self.capture(x)
@@ -106,9 +106,10 @@ class Recorder:
 
     def release(self):
         """Give all Tensors their arrays and gradients back."""
-        self.ended = True
-        for tensor, array, gradient in self.swapped:
+        for tensor, array, gradient, _ in self.swapped:
             tensor.data, tensor.grad = array, gradient
+        for kept in (self.swapped, self.captured, self.modules, self.names):
+            kept.clear()                   # no cycle is left, and nothing is held that the function does not hold
 
     def call(self, function, args, keywords):
         """Note a call and answer with what it would give."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import math
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,10 +19,11 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from tinyaug import arrays
 from tinyaug.autograd import recorder
 from tinyaug.record.program import cast, take_index
+from tinyaug.tensor import Tensor
 
-__all__ = ["RecordError", "Traced", "error", "stand_in"]
+__all__ = ["RecordError", "Traced", "error", "stand_in", "values_refused"]
 
-PACKAGE = str(Path(__file__).parents[1])
+NOT_THE_USERS = str(Path(__file__).parents[1]), str(Path(np.__file__).parent)
 
 
 class RecordError(RuntimeError):
@@ -29,9 +31,9 @@ class RecordError(RuntimeError):
 
 
 def error(text):
-    """A RecordError that names the line outside of tinyaug that is being run."""
+    """A RecordError that names the line outside of tinyaug and NumPy that is being run."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_THE_USERS):
         frame = frame.f_back
     if frame is None:
         return RecordError(f"record: {text}")
@@ -43,6 +45,23 @@ def _refuse(text):
     def method(self, *_, **__):
         raise error(text)
     return method
+
+
+_no_value = _refuse("this asks for the value of an array, which a recorded program does not know before it runs; return the "
+                    "array, or choose with where instead of a branch")
+
+
+@contextmanager
+def values_refused():
+    """Tensors from outside do not tell their values either: what a program decides by them once may be wrong later."""
+    readers = {name: vars(Tensor)[name] for name in ("numpy", "item", "__bool__", "__float__", "__int__")}
+    for name in readers:
+        setattr(Tensor, name, _no_value)
+    try:
+        yield
+    finally:
+        for name, own in readers.items():
+            setattr(Tensor, name, own)
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -94,9 +113,7 @@ class Traced(NDArrayOperatorsMixin):
         return self.shape[0]
 
     __setitem__ = _refuse("x[...] = y writes in place; build a new array with where, stack or concatenate")
-    __bool__ = __float__ = __int__ = __index__ = item = tolist = __array__ = _refuse(
-        "this asks for the value of an array, which is not known while a program is recorded; return the array, or choose "
-        "with where instead of a branch")
+    __bool__ = __float__ = __int__ = __index__ = item = tolist = __array__ = _no_value
     __iter__ = _refuse("looping over the elements of an array; use unstack or an index")
     __hash__ = object.__hash__
 
