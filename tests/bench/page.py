@@ -32,6 +32,7 @@ A dense memory reads and writes every slot at every time step, so a step is line
   data, float32, at most {tolerance:g} of each gradient's largest element apart. Who differs is not timed. pytorch-ntm
   alone is not compared: its equations are its own.
 - What is timed is what was compared: whole steps with all gradients, and with RMSProp's update for the NTM.
+  The chain of softmax is compared at length 4: a longer one has forgotten its input, and its gradient is 0.
 - A block is {block} steps, so that caches hold the contender's own numbers. Blocks are interleaved, A B C A B C, up to
   {rounds} each (at least {fewest}); a ratio is the median over the rounds of the quotient within a round.
 - Before, the garbage collector runs once and what the imports left is frozen.
