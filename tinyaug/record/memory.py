@@ -25,7 +25,8 @@ def place(calls, outputs):
                 while root in maker and maker[root].function is np.reshape:
                     root = maker[root].args[0]
                 made = maker.get(root)
-                if made is not None and root not in placed and root not in outputs and not is_view(made):
+                if made is not None and root not in placed and root not in outputs and not is_view(made) and (
+                        root.dtype == call.out.dtype):
                     placed[root] = call.out, index
     return placed
 

@@ -32,6 +32,9 @@ def dead(calls, outputs):
 
 def aliases(calls, outputs):
     """Drop calls that give back what they were given: +x, a reshape to the same shape, a concatenation of one."""
+    if any(call.out is None for call in calls):        # then +x may be the copy of what a write is about to change
+        copies = {call.out for call in calls if call.function in (np.positive, np.concatenate)}
+        outputs = [*outputs, *copies.intersection(_before_a_write(calls))]
     same = {}
     kept = []
     for call in calls:
@@ -48,6 +51,16 @@ def aliases(calls, outputs):
         else:
             kept.append(call)
     return kept
+
+
+def _before_a_write(calls):
+    """The results that are made before a write and read after it."""
+    made_at, writes, found = {}, 0, set()
+    for call in calls:
+        found.update(slot for slot in reads(call) if made_at.get(slot, writes) < writes)
+        writes += call.out is None
+        made_at[call.out] = writes
+    return found
 
 
 def _renamed(call, table):
@@ -81,7 +94,7 @@ def _key(x):
     if isinstance(x, slice):
         return "slice", x.start, x.stop, x.step
     if isinstance(x, (float, int, bool)):
-        return type(x), x
+        return type(x), str(x)             # 0.0 is equal to -0.0, but does not compute equally
     return x
 
 
@@ -90,9 +103,10 @@ def constants(calls, outputs):
     made = {}
 
     def fixed(x, dtype):
-        if (type(x), x, dtype) not in made:
-            made[type(x), x, dtype] = Slot(-1 - len(made), (), dtype, "constant", np.array(x, dtype))
-        return made[type(x), x, dtype]
+        key = type(x), str(x), dtype
+        if key not in made:
+            made[key] = Slot(-1 - len(made), (), dtype, "constant", np.array(x, dtype))
+        return made[key]
 
     changed = []
     for call in calls:
@@ -108,10 +122,13 @@ def constants(calls, outputs):
 def dot_products(calls, outputs):
     """sum(x * y) over the last axis is one call, vecdot, without the array of products between."""
     uses = _uses(calls, outputs)
-    products = {call.out: call for call in calls if call.function is np.multiply and uses[call.out] == 1}
+    late = _before_a_write(calls)          # their factors may be others by the time of the sum
+    products = {call.out: call for call in calls
+                if call.function is np.multiply and uses[call.out] == 1 and call.out not in late}
     changed = []
     for call in calls:
-        factor = products.get(call.args[0]) if call.function == np.add.reduce else None
+        plain = call.function == np.add.reduce and "initial" not in call.keywords
+        factor = products.get(call.args[0]) if plain else None
         if factor is not None and _axis(call) in (-1, len(factor.out.shape) - 1) and all(
                 isinstance(x, Slot) and x.shape == factor.out.shape for x in factor.args) and factor.out.shape[-1] >= LONG:
             call = Call(np.vecdot, factor.args, {"keepdims": call.keywords.get("keepdims", False)}, call.out, call.label)
@@ -129,12 +146,16 @@ def starts(calls, outputs):
     """maximum(max(x), c) and sum(x) + c are one call each: the reduction that starts from c."""
     uses = _uses(calls, outputs)
     kind = {np.maximum: np.maximum.reduce, np.add: np.add.reduce}
-    maker = {call.out: call for call in calls if call.function in kind.values() and uses[call.out] == 1}
+    late = _before_a_write(calls)
+    maker = {call.out: call for call in calls
+             if call.function in kind.values() and uses[call.out] == 1 and call.out not in late}
     changed = []
     for call in calls:
-        first = maker.get(call.args[0]) if call.function in kind and not call.keywords else None
-        if first is not None and first.function == kind[call.function] and call.args[1].origin == "constant" and (
-                call.out.shape == first.out.shape and call.args[1].shape == () and "initial" not in first.keywords):
+        number = call.args[-1] if call.function in kind and not call.keywords else None
+        known = isinstance(number, Slot) and number.origin == "constant" and number.shape == ()
+        first = maker.get(call.args[0]) if known else None
+        if first is not None and first.function == kind[call.function] and "initial" not in first.keywords and (
+                (call.out.shape, call.out.dtype) == (first.out.shape, first.out.dtype)):
             call = Call(first.function, first.args, {**first.keywords, "initial": call.args[1].array[()]}, call.out,
                         call.label)
         changed.append(call)

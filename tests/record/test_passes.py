@@ -1,0 +1,148 @@
+"""Each pass on a small program: what it removes, and that the values stay. Any of them may be applied alone."""
+
+import numpy as np
+import pytest
+
+from tinyaug import Tensor, ops, using_dtype
+from tinyaug.record import passes, record
+from tinyaug.record.passes import PASSES, aliases, bulk, common, constants, dead, dot_products, merge_products, starts
+
+pytestmark = pytest.mark.host            # programs are of arrays on the host
+
+rng = np.random.default_rng(0)
+WEIGHT, LARGE = rng.normal(size=(3, 3)), rng.normal(size=(2, 70))
+
+
+def gradient(x):
+    """Of a loss and two gradients one is returned: what computes the others is dead."""
+    w = Tensor(WEIGHT, requires_grad=True)
+    ops.sum(ops.exp(x) @ w).backward()
+    return w.grad
+
+
+def several_steps(x):
+    """Ten steps whose outputs wait for nothing."""
+    w = Tensor(WEIGHT)
+    return [ops.tanh(x * (i + 1)) @ w for i in range(10)]
+
+
+def slopes(x):
+    """The backward pass of ten tanhs: their slopes depend on the forward pass alone."""
+    w = Tensor(WEIGHT, requires_grad=True)
+    y = x
+    for _ in range(10):
+        y = ops.tanh(y @ w)
+    ops.sum(y).backward()
+    return w.grad
+
+
+PROGRAMS = {    # name: (function, passes before, the pass, calls it removes, calls that are in the program after it)
+    "dead": (gradient, [], dead, 2, []),
+    "aliases": (lambda x: ops.reshape(+x, (2, 3)) * 2.0 + ops.concatenate([x]), [], aliases, 3, []),
+    "common": (lambda x: ops.exp(x) / ops.sum(ops.exp(x)), [], common, 1, []),
+    "common, with other numbers": (lambda x: (x * 1.0, x * True, x * 0.0, x * -0.0), [], common, 0, []),
+    "constants": (lambda x: x * 2.0 + 2.0 - 1, [], constants, 0, []),
+    "dot_products": (lambda x: ops.sum(LARGE * (x @ WEIGHT)[:, :1] * LARGE, axis=-1), [], dot_products, 1, [np.vecdot]),
+    "dot_products, too short": (lambda x: ops.sum(x * x, axis=-1), [], dot_products, 0, []),
+    "starts": (lambda x: (ops.maximum(ops.max(x, axis=1, keepdims=True), 0.5), ops.sum(x, axis=0) + 3.0),
+               [aliases, constants], starts, 2, []),
+    "starts, without constants": (lambda x: ops.sum(x, axis=0) + 3.0, [], starts, 0, []),
+    "merge_products": (several_steps, [], merge_products, -2, []),
+    "bulk": (slopes, [dead, aliases], bulk, -2, [np.stack]),
+}
+
+
+def counts(function, applied, draws=3):
+    """How many calls remain after each pass, once the values are shown to be those of the function."""
+    with using_dtype("float64"):
+        recorded = record(function, passes=applied)
+        for _ in range(draws):
+            x = Tensor(rng.normal(size=(2, 3)))
+            got, expected = recorded(x), function(x)
+            many = isinstance(got, (tuple, list))
+            for a, b in zip(got if many else [got], expected if many else [expected], strict=True):
+                np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-14)
+                assert np.array_equal(np.signbit(a.numpy()), np.signbit(b.numpy()))
+        return recorded.programs[((2, 3), np.dtype("f8")),][0]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_a_pass_removes(name):
+    function, first, the_pass, removed, functions = PROGRAMS[name]
+    before, after = counts(function, first), counts(function, [*first, the_pass])
+    assert len(before.calls) - len(after.calls) == removed
+    assert after.counts[the_pass.__name__] == len(after.calls)
+    for kind in functions:
+        assert kind in {call.function for call in after.calls} - {call.function for call in before.calls}
+
+
+def test_merged_products_are_one():
+    products = [[call for call in counts(several_steps, applied).calls if call.function is np.matmul]
+                for applied in ([], [merge_products])]
+    assert [len(found) for found in products] == [10, 1] and products[1][0].out.shape == (20, 3)
+
+
+def test_products_that_need_each_other_stay():
+    def chain(x):
+        w = Tensor(WEIGHT)
+        for _ in range(3):
+            x = ops.tanh(x @ w)
+        return x
+    assert len(counts(chain, []).calls) == len(counts(chain, [merge_products]).calls)
+
+
+def test_bulk_takes_the_slopes_of_all_steps_at_once():
+    one, other = counts(slopes, [dead, aliases]), counts(slopes, [dead, aliases, bulk])
+    assert len(other.steps) < len(one.steps)
+    factors = [[call.out.shape for call in program.calls if call.function is np.subtract] for program in (one, other)]
+    assert factors == [[(2, 3)] * 10, [(10, 2, 3)]]
+
+
+def test_numbers_become_arrays():
+    program = counts(lambda x: x * 2.0 + 2.0 - 1, [constants])
+    assert not any(type(x) in (int, float) for call in program.calls for x in call.args)
+    assert len({id(call.args[1]) for call in program.calls}) == 2
+
+
+@pytest.mark.parametrize("alone", PASSES, ids=lambda one: one.__name__)
+def test_a_pass_alone_keeps_the_values(alone):
+    for function, *_ in PROGRAMS.values():
+        counts(function, [alone])
+
+
+def test_the_passes_in_another_order_keep_the_values():
+    for function, *_ in PROGRAMS.values():
+        counts(function, PASSES[::-1])
+
+
+def test_every_pass_is_shown_here():
+    assert {row[2] for row in PROGRAMS.values()} == set(PASSES)
+
+
+# what is read before a write is what was there before it
+
+def old_and_new(x):
+    """A copy of what a write changes, a product with it that is summed later, and what is there afterwards."""
+    state = Tensor(STATE_NOW)
+    old, squares, top = +state, state * state, ops.max(state, axis=1)
+    np.copyto(STATE_NOW, (x + old).data)
+    after = Tensor(STATE_NOW) * 1.0
+    return old * 1.0, ops.sum(squares, axis=1), ops.maximum(top, 0.5), after, ops.sum(after * after, axis=1) + 2.0
+
+
+@pytest.mark.parametrize("applied", [[], *[[one] for one in PASSES], PASSES],
+                         ids=lambda applied: "+".join(one.__name__ for one in applied) or "none")
+def test_no_pass_reads_across_a_write(applied, monkeypatch):
+    monkeypatch.setattr(passes, "LONG", 2)
+    global STATE_NOW
+    found = []
+    with using_dtype("float64"):
+        for recorded in (False, True):
+            STATE_NOW = np.ones((2, 3))
+            function = record(old_and_new, passes=applied) if recorded else old_and_new
+            draw = np.random.default_rng(1)
+            found.append([[y.numpy().copy() for y in function(Tensor(draw.normal(size=(2, 3))))] for _ in range(4)])
+            found[-1].append([STATE_NOW.copy()])
+    for a, b in zip(*found):
+        for one, other in zip(a, b, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
