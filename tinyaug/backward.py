@@ -90,7 +90,10 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
             if not retain:
                 node.vjp = None
                 node.inputs = ()
-        leaves = {x: evaluate(g) for x, g in leaves.items()}
+        for x, g in leaves.items():
+            if (notes := recorder()) is not None:
+                notes.enter_leaf(x)
+            leaves[x] = evaluate(g)
     if wanted is None:
         return list(leaves.items())
     return [leaves.get(x) if x.source is None else kept[x.source] for x in wanted]

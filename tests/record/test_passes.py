@@ -124,7 +124,7 @@ def test_every_pass_is_shown_here():
 def old_and_new(x):
     """A copy of what a write changes, a product with it that is summed later, and what is there afterwards."""
     state = Tensor(STATE_NOW)
-    old, squares, top = +state, state * state, ops.max(state, axis=1)
+    old, squares, top = ops.reshape(+ops.reshape(state, (3, 2)), (2, 3)), state * state, ops.max(state, axis=1)
     np.copyto(STATE_NOW, (x + old).data)
     after = Tensor(STATE_NOW) * 1.0
     return old * 1.0, ops.sum(squares, axis=1), ops.maximum(top, 0.5), after, ops.sum(after * after, axis=1) + 2.0

@@ -90,9 +90,13 @@ class Recorded:
         known = {None, *[tensor() for tensor, _ in self.tensors]}       # None: it lived only within the function
         self.tensors += [(tensor, array) for tensor, array in trace.tensors if tensor() not in known]
         calls = list(trace.recorder.calls)
+        counts = {"recorded": len(calls)}
         for shorten in self.passes:
             calls = shorten(calls, trace.outputs)
-        return Program(calls, trace.inputs, trace.outputs, self.reuse, self._block, swap=bool(self.passes)), trace.rebuild
+            counts[shorten.__name__] = len(calls)
+        program = Program(calls, trace.inputs, trace.outputs, self.reuse, self._block, swap=bool(self.passes))
+        program.counts = counts
+        return program, trace.rebuild
 
     def _block(self, size, dtype):
         """Memory for a program. The programs of one function run one at a time, so they share it."""
@@ -103,10 +107,14 @@ class Recorded:
     def _trace(self, arguments, first=None):
         return Trace(self.function, arguments, first)
 
-    def explain(self, listing=False):
-        """What the programs hold, as text; see `tinyaug.record.explain`."""
+    def explain(self, listing=False, runs=10):
+        """What the programs are, as text: shapes, calls after each pass, memory, share of time by op and by module.
+
+        listing: with the programs themselves, a line a call
+        runs:    how often each program runs to time its steps, on the arguments of its last call; 0 to leave times out
+        """
         from tinyaug.record.explain import explain
-        return explain(self, listing)
+        return explain(self, listing, runs)
 
 
 class Trace:

@@ -32,11 +32,8 @@ def dead(calls, outputs):
 
 def aliases(calls, outputs):
     """Drop calls that give back what they were given: +x, a reshape to the same shape, a concatenation of one."""
-    if any(call.out is None for call in calls):        # then +x may be the copy of what a write is about to change
-        copies = {call.out for call in calls if call.function in (np.positive, np.concatenate)}
-        outputs = [*outputs, *copies.intersection(_before_a_write(calls))]
-    same = {}
-    kept = []
+    written = any(call.out is None for call in calls)
+    same, root, kept = {}, {}, []
     for call in calls:
         call = _renamed(call, same)
         first = call.args[0] if call.args else None
@@ -46,6 +43,10 @@ def aliases(calls, outputs):
             first = None
         elif call.function is np.transpose and call.args[1] != tuple(range(len(call.out.shape))):
             first = None
+        if is_view(call):
+            root[call.out] = root.get(call.args[0], call.args[0])
+        elif written and isinstance(first, Slot) and root.get(first, first).origin == "captured":
+            first = None                   # a copy, perhaps of what a write is about to change
         if isinstance(first, Slot) and first.shape == call.out.shape and call.out not in outputs:
             same[call.out] = first
         else:

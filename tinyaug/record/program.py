@@ -46,10 +46,23 @@ class Call:
     label: tuple = ("", "")
 
     def __repr__(self):
-        inside = ", ".join([*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.keywords.items())])
+        if self.function is take_index:
+            return f"{self.out} = {self.args[0]!r}[{_index(self.args[1])}]"
+        told = [f"{k}={v!r}" for k, v in self.keywords.items() if v is not None and v is not False]
+        inside = ", ".join([*map(repr, self.args), *told])
         name = getattr(self.function, "__name__", str(self.function))
         owner = getattr(getattr(self.function, "__self__", None), "__name__", None)
         return f"{self.out if self.out else '    '} = {owner + '.' if owner else ''}{name}({inside})"
+
+
+def _index(x):
+    """An index as one writes it."""
+    if isinstance(x, tuple):
+        return ", ".join(map(_index, x))
+    if isinstance(x, slice):
+        parts = ["" if part is None else str(part) for part in (x.start, x.stop, x.step)]
+        return ":".join(parts if parts[2] else parts[:2])
+    return "..." if x is Ellipsis else repr(x)
 
 
 def alike(one, two):

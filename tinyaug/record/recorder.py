@@ -30,7 +30,7 @@ class Recorder:
         self.captured: dict[int, Traced] = {}
         self.swapped: list = []            # (Tensor, its own array and gradient, its Traced): put back when recording ends
         self.label = ("", "")              # (op, module) that the next calls belong to
-        self.modules: dict = {}            # Node -> the module that was active when its op ran
+        self.modules: dict = {}            # Node, or leaf -> the module that was active when it was made, or first used
         self.names: dict = {}              # id of an outermost module -> (the module, {id: dotted name} below it)
         self.results: dict = {} if first is None else first.results
         self.count = 0
@@ -81,6 +81,7 @@ class Recorder:
                 traced = self.capture(x.data)
                 self.swapped.append((x, x.data, x.grad, traced))
                 x.data = traced
+                self.modules[x] = self.label[1]
             return x
         if isinstance(x, np.ndarray):
             return self.capture(x)
@@ -93,6 +94,10 @@ class Recorder:
     def enter_backward(self, node):
         """The vjp of a Node is about to run."""
         self.label = node.op.__name__ + " (backward)", self.modules.get(node, "")
+
+    def enter_leaf(self, tensor):
+        """The gradient of a Tensor that is no op's result is about to be summed up."""
+        self.label = "leaf (backward)", self.modules.get(tensor, "")
 
     def _module(self):
         """The innermost active module, by its name within the outermost."""
