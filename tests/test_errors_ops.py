@@ -143,6 +143,7 @@ CASES = [
     ("pad", "negative width", lambda: ops.pad(T(2), -1), "negative"),
     ("roll", "axis", lambda: ops.roll(T(2, 3), 1, axis=5), NO_AXIS),
     ("tile", "negative", lambda: ops.tile(T(2), -1), "negative"),
+    ("repeat", "a number for each element", lambda: ops.repeat(T(2), [1, 2]), "x (2,), repeats=[1, 2]"),
     ("repeat", "negative", lambda: ops.repeat(T(2), -1), "negative"),
     ("repeat", "axis", lambda: ops.repeat(T(2), 2, axis=5), NO_AXIS),
     ("matmul", "inner sizes", lambda: T(2, 3) @ T(2, 3), "x (2, 3), y (2, 3)"),

@@ -179,7 +179,7 @@ def tile(xp, x, *, reps):
 @op(examples=lambda rng: [(rng.normal(size=(2, 3)), {"repeats": 2}), (rng.normal(size=(2, 3)), {"repeats": 3, "axis": 1})])
 def repeat(xp, x, *, repeats, axis=None):
     """Every element `repeats` times in a row, along an axis or of the flat array."""
-    shape = x.shape
+    shape, repeats = x.shape, index(repeats)            # one number: the gradient of several has no even rows to add up
     if axis is None:
         split_shape, along = (-1, repeats) if x.size and repeats else (x.size, repeats), 1
     else:
