@@ -53,14 +53,36 @@ class Node:
     __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock", "arrived", "walk")
 
 
-def _several(xp, kind, name, node, arrays, results):
-    """The outputs of an op that has several, as Tensors."""
-    results = [r if type(r) is kind else xp.asarray(r) for r in results]
-    if node is not None:
-        node.shapes = [r.shape for r in results]
+def _tensor(data, op, inputs, keywords, vjp):
+    """The Tensor of an op's result, with the Node that remembers the op if there is a vjp to remember."""
+    y = _new(Tensor)
+    y.data, y.grad = data, None
+    if vjp is None:
+        y.source, y.requires_grad = None, False
+        return y
+    y.source = node = _new(Node)
+    y.requires_grad = True
+    node.op, node.inputs, node.keywords, node.vjp = op, inputs, keywords, vjp
+    node.shapes = node.arrived = node.walk = None
+    node.clock = next(_clock)
+    if _recorder is not None:
+        _recorder.made(node)
+    return y
+
+
+def _result(xp, kind, op, inputs, keywords, arrays, result, vjp):
+    """What an op gives back: a Tensor, or a tuple of them where its body gave several arrays."""
+    several = type(result) is tuple
+    results = [r if type(r) is kind else xp.asarray(r) for r in (result if several else (result,))]
+    first = _tensor(results[0], op, inputs, keywords, vjp)
     if observers:
-        tell("forward", name, node, tuple(arrays), tuple(results))
-    return tuple([wrap(r, node is not None, (node, i) if node is not None else None) for i, r in enumerate(results)])
+        tell("forward", op.__name__, first.source, tuple(arrays), tuple(results))
+    if not several:
+        return first
+    if vjp is None:
+        return tuple([wrap(r, False, None) for r in results])
+    first.source.shapes = [r.shape for r in results]
+    return tuple([wrap(r, True, (first.source, i)) for i, r in enumerate(results)])
 
 
 def op(*, examples, constant=(), adapt=None):
@@ -83,8 +105,7 @@ def op(*, examples, constant=(), adapt=None):
         width = len(parameters) - len(names)
         fixed = frozenset(i for i, p in enumerate(parameters) if p.name in constant)
 
-        @wraps(body)
-        def apply(*args, **keywords):
+        def general(*args, **keywords):
             if adapt is not None:
                 args, keywords = adapt(args, keywords)
             elif len(args) > width and not variadic:
@@ -119,24 +140,50 @@ def op(*, examples, constant=(), adapt=None):
                 result, vjp = body(xp, *arrays, **keywords)
             except _MISUSE as error:
                 raise _named(error, body, arrays, keywords) from error
-            node = None
-            if tracked and _tracking and vjp is not None:
-                node = _new(Node)
-                node.op, node.inputs, node.keywords, node.vjp = apply, args, keywords, vjp
-                node.shapes = node.arrived = node.walk = None
-                node.clock = next(_clock)
-                if _recorder is not None:
-                    _recorder.made(node)
-            if type(result) is tuple:
-                return _several(xp, kind, name, node, arrays, result)
-            if type(result) is not kind:
-                result = xp.asarray(result)
-            if observers:
-                tell("forward", name, node, tuple(arrays), (result,))
-            y = _new(Tensor)
-            y.data, y.grad, y.source, y.requires_grad = result, None, node, node is not None
-            return y
+            return _result(xp, kind, apply, args, keywords, arrays, result, vjp if tracked and _tracking else None)
 
+        @wraps(body)
+        def unary(x, *rest, **keywords):
+            """The fast way for one Tensor: what `general` does, less what cannot happen here."""
+            if rest or _recorder is not None or not isinstance(x, Tensor):
+                return general(x, *rest, **keywords)
+            data = x.data
+            kind = type(data)
+            xp = NAMESPACES[kind]
+            try:
+                result, vjp = body(xp, data, **keywords)
+            except _MISUSE as error:
+                raise _named(error, body, [data], keywords) from error
+            if not (x.requires_grad and _tracking):
+                vjp = None
+            if type(result) is not kind or observers:
+                return _result(xp, kind, apply, (x,), keywords, [data], result, vjp)
+            return _tensor(result, apply, (x,), keywords, vjp)
+
+        @wraps(body)
+        def binary(x, y, *rest, **keywords):
+            """The fast way for two Tensors of one dtype on one device."""
+            if rest or _recorder is not None or not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+                return general(x, y, *rest, **keywords)
+            data, other = x.data, y.data
+            kind = type(data)
+            if data.dtype is not other.dtype or type(other) is not kind:
+                return general(x, y, **keywords)
+            xp = NAMESPACES[kind]
+            try:
+                result, vjp = body(xp, data, other, **keywords)
+            except _MISUSE as error:
+                raise _named(error, body, [data, other], keywords) from error
+            if not (_tracking and (x.requires_grad or y.requires_grad)):
+                vjp = None
+            if type(result) is not kind or observers:
+                return _result(xp, kind, apply, (x, y), keywords, [data, other], result, vjp)
+            return _tensor(result, apply, (x, y), keywords, vjp)
+
+        if adapt is not None or variadic or width > 2:
+            apply = wraps(body)(general)
+        else:
+            apply = unary if width == 1 else binary
         apply.body, apply.examples, apply.constant = body, examples, fixed
         OPS[name] = apply
         return apply

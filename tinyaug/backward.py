@@ -44,9 +44,10 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
     kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
     with tracking(create), np.errstate(all="ignore"):
         nodes = _oldest_first(outputs)
+        notes = recorder()
         for y, g in zip(outputs, cotangents):
             g = _first_cotangent(y, g, create)
-            if (notes := recorder()) is not None:
+            if notes is not None:
                 notes.seed(g)
             _deliver(y, g, leaves)
         while nodes:
@@ -59,7 +60,7 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                     raise RuntimeError(f"backward: the graph at {node.op.__name__} was released by an earlier backward; "
                                        "call that one with retain_graph=True")
                 node.arrived = None
-                if (notes := recorder()) is not None:
+                if notes is not None:
                     notes.enter_backward(node)
                 vjp = node.vjp if not create else _on_tensors(node)
                 found = vjp(arrived) if node.shapes is None else vjp(*_filled(node, arrived))
@@ -91,7 +92,7 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                 node.vjp = None
                 node.inputs = ()
         for x, g in leaves.items():
-            if (notes := recorder()) is not None:
+            if notes is not None:
                 notes.enter_leaf(x)
             leaves[x] = evaluate(g)
     if wanted is None:
