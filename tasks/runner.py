@@ -125,7 +125,8 @@ def _stepper(task: Task, config: Config, model: Any, optimiser: Any, rngs: dict[
 
     update = optimiser.advance
     if not options.eager and options.device == "cpu":
-        differentiate, update = _Recording(differentiate, "the gradient"), _Recording(update, "the update")
+        differentiate, update = (_Recording(function, name, rngs["build"])
+                                 for function, name in ((differentiate, "the gradient"), (update, "the update")))
 
     def step(i: int) -> dict[str, Any]:
         batch = [Tensor(to_device(array, options.device)) for array in task.batch(config, rngs["data"], i)]
@@ -143,17 +144,21 @@ def _stepper(task: Task, config: Config, model: Any, optimiser: Any, rngs: dict[
 
 
 class _Recording:
-    """A function that is recorded where it can be, and says so where it has to stay eager."""
+    """A function that is recorded where it can be, and says so where it has to stay eager.
 
-    def __init__(self, function: Callable, name: str):
-        self.eager, self.name, self.run = function, name, record(function)
+    rng: what the function may draw from, which is why it cannot be recorded; a failed recording takes nothing from it
+    """
+
+    def __init__(self, function: Callable, name: str, rng: np.random.Generator):
+        self.eager, self.name, self.run, self.rng = function, name, record(function), rng
 
     def __call__(self, *arguments: Any) -> Any:
+        state = self.rng.bit_generator.state if self.run is not self.eager else None
         try:
             return self.run(*arguments)
         except RecordError as error:
             say(f"{self.name} stays eager: {error}")
-            self.run = self.eager
+            self.run, self.rng.bit_generator.state = self.eager, state
             return self.run(*arguments)
 
 

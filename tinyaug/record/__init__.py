@@ -72,7 +72,8 @@ class Recorded:
             self.first.recorder.calls.clear()
             self.unsure = None
         program, rebuild = entry
-        return rebuild(program.run(arrays))
+        with np.errstate(all="ignore"):            # as in a backward pass: what `where` does not take may be anything
+            return rebuild(program.run(arrays))
 
     def _forget(self):
         """Start anew. first: the Trace that others are compared with; unsure: the shapes that it was made with, until
