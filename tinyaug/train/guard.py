@@ -140,7 +140,10 @@ def explain_memory(error: MemoryError, step: int, lower: str) -> str:
     while frames:
         local = frames.tb_frame.f_locals
         if frames.tb_frame.f_code.co_filename in TAPE:
-            op = local["node"].op.__name__ + " (backward)" if "node" in local else local.get("name", op)
+            if "node" in local:
+                op = local["node"].op.__name__ + " (backward)"
+            elif "body" in local:                   # an op's own function runs its body
+                op = local["body"].__name__
         frames = frames.tb_next
     return f"out of memory in {op}: {str(error) or 'no detail'}; lower {lower}; saved after step {step}"
 
