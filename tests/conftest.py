@@ -1,8 +1,8 @@
 """`pytest --device strict` runs the suite with every Tensor on the strict device (or `cuda`, with a GPU).
 
 What a test makes a Tensor of is on that device then, and what it reads by `tensor.numpy()` is on the host.
-A test that is about the host as such, or that chooses devices itself, bears the mark `host`: it is the same
-in every pass.
+A test that is about the host as such, or that chooses devices itself, bears the mark `host`: it would be the
+same in every pass, so only the one without `--device` runs it.
 """
 
 from functools import wraps
@@ -16,6 +16,14 @@ from tinyaug.arrays import to_device
 
 def pytest_addoption(parser):
     parser.addoption("--device", choices=["cpu", "strict", "cuda"], default="cpu", help="where Tensors are")
+
+
+def pytest_collection_modifyitems(config, items):
+    """A pass on a device leaves out what would be the same again."""
+    if config.getoption("--device") != "cpu":
+        again = [item for item in items if item.get_closest_marker("host")]
+        items[:] = [item for item in items if not item.get_closest_marker("host")]
+        config.hook.pytest_deselected(items=again)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +41,7 @@ def put(device):
 @pytest.fixture(autouse=True)
 def tensors_on_the_device(request, device, monkeypatch):
     """Moves host arrays where they become Tensors, meet one in an op, index one, or are its cotangent."""
-    if device == "cpu" or request.node.get_closest_marker("host"):
+    if device == "cpu":
         return
     as_array, settle, first = tensor.as_array, autograd._settle, backward._first_cotangent
 

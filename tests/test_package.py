@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+pytestmark = pytest.mark.host            # processes of their own
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host            # reads files
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for room in ("tinyaug", "tasks", "viz") for path in (ROOT / room).rglob("*.py"))
 

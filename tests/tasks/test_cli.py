@@ -18,6 +18,8 @@ from tasks.ship import ship
 from tinyaug.strict import count_synchronisations
 from tinyaug.train import checkpoint
 
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
 

@@ -17,6 +17,8 @@ import pytest
 from tinyaug.train import checkpoint
 from tinyaug.train.checkpoint import CheckpointError, checkpoint_path, load, newest_valid, retain, save
 
+pytestmark = pytest.mark.host            # host arrays and files
+
 
 def content(step, size=300):
     """Arrays whose values all tell the step, so that a mixture of two checkpoints would show."""

@@ -14,6 +14,8 @@ import pytest
 from tinyaug.train import lock, runs
 from tinyaug.train.runs import Run, RunError
 
+pytestmark = pytest.mark.host            # files and processes
+
 
 @contextmanager
 def largest_file(size):

@@ -6,6 +6,8 @@ import pytest
 
 from tinyaug.train.schedule import constant, cosine, inverse_square_root, step_decay, warm_up
 
+pytestmark = pytest.mark.host            # plain numbers
+
 
 @pytest.mark.parametrize("schedule, expected", [
     (constant(0.1), {1: 0.1, 9_999: 0.1}),
