@@ -88,6 +88,7 @@ class Recorded:
             self._trace(arguments, trace)          # what was made inside the function is not the same array again
         if self.first is None:
             self.first, self.unsure = trace, key
+        self.first.recorder.outside.update(trace.recorder.outside)
         known = {None, *[tensor() for tensor, _ in self.tensors]}       # None: it lived only within the function
         self.tensors += [(tensor, array) for tensor, array in trace.tensors if tensor() not in known]
         calls = list(trace.recorder.calls)

@@ -37,6 +37,7 @@ class Call:
 
     out:   None for a write, copyto(target, value)
     label: (op, module) that it came from
+    slots: what `reads` found in the arguments, which never change
     """
 
     function: Callable
@@ -44,6 +45,7 @@ class Call:
     keywords: dict = field(default_factory=dict)
     out: Slot | None = None
     label: tuple = ("", "")
+    slots: list | None = None
 
     def __repr__(self):
         if self.function is take_index:
@@ -87,11 +89,12 @@ def alike(one, two):
 
 def reads(call):
     """The Slots that a call reads (and, for a write, the one that it fills, first)."""
-    found = []
-    _collect(call.args, found)
-    if call.keywords:
-        _collect(tuple(call.keywords.values()), found)
-    return found
+    if call.slots is None:
+        call.slots = []
+        _collect(call.args, call.slots)
+        if call.keywords:
+            _collect(tuple(call.keywords.values()), call.slots)
+    return call.slots
 
 
 def _collect(x, found):
