@@ -34,8 +34,8 @@ def record(function, passes=None, reuse=True):
               must do the same array calls each time: no branch on values, no random numbers, no Python number that
               changes. Gradients that backward leaves on Tensors are not there after a replay: return them, or let
               `optimiser.measure` gather them inside.
-    passes:   which passes to apply, all by default; with [] results are those of `function` to the last bit (but for a sum over an
-              array that eager code happens to hold transposed in memory: it adds up in that order)
+    passes:   which passes to apply, all by default; with [] results are those of `function` to the last bit (but for a
+              sum over an array that eager code happens to hold transposed in memory: it adds up in that order)
     reuse:    False gives every array memory of its own
     raises:   RecordError where a program would give a wrong answer later, with the line. To find what changes, the
               function is run again after the first recording and at the second call, and compared.
