@@ -21,7 +21,7 @@ UNSEEN = 50                             # the length of the figures
 
 NTM = {
     "steps": 10000, "batch": 16, "validate_every": 100,
-    "rate": 1e-3, "half_rate": 1500, "epsilon": 1e-16, "clip_value": 10.0,
+    "rate": 1e-3, "half_rate": 1500, "epsilon": 1e-11, "clip_value": 10.0,
     "bits": 8, "max_length": 20,
     "slots": 128, "width": 20, "read_heads": 1, "write_heads": 1, "shifts": 3,
     "memory_start": "constant", "weights_start": "first", "hidden": 100, "layers": 1,
@@ -118,10 +118,10 @@ def trained_lengths(model, config, rng, sequences):
 
 
 def validate(model, config, rng):
-    longest = measure(model, config, rng, config["max_length"], 200)
+    longest = measure(model, config, rng, config["max_length"], 300)
     found = {"bits": longest["bits_per_sequence"], "accuracy": longest["sequence_accuracy"],
              "bits_all": trained_lengths(model, config, rng, 10)}
-    return found | {"done": found["bits"] < 0.01 and found["bits_all"] < 0.02 and found["accuracy"] == 1.0}
+    return found | {"done": found["bits"] < 0.006 and found["bits_all"] < 0.02 and found["accuracy"] == 1.0}
 
 
 def evaluate(model, config, rng):
