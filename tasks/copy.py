@@ -118,13 +118,16 @@ def trained_lengths(model, config, rng, sequences):
 
 
 def validate(model, config, rng):
-    """Solved: sure of every trained length, and of 1,000 of the longest sequences not one wrong."""
+    """Solved: sure of every trained length, and of 1,000 of the longest sequences not one wrong.
+
+    A first look at 100 sequences decides whether the long test is worth its seconds.
+    """
     longest = measure(model, config, rng, config["max_length"], 100)
-    found = {"bits": longest["bits_per_sequence"], "accuracy": longest["sequence_accuracy"],
-             "bits_all": trained_lengths(model, config, rng, 10)}
-    if found["bits"] < 0.02 and found["bits_all"] < 0.05 and found["accuracy"] == 1.0:
+    found = {"bits": longest["bits_per_sequence"], "accuracy": longest["sequence_accuracy"]}
+    if found["bits"] < 0.02 and found["accuracy"] == 1.0:
         found["accuracy"] = measure(model, config, rng, config["max_length"], 1000)["sequence_accuracy"]
-        found["done"] = found["accuracy"] == 1.0
+        found["bits_all"] = trained_lengths(model, config, rng, 100)
+        found["done"] = found["accuracy"] == 1.0 and found["bits_all"] < 0.05
     return found
 
 
