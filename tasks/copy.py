@@ -126,14 +126,14 @@ def validate(model, config, rng):
     found = {"bits": longest["bits_per_sequence"], "accuracy": longest["sequence_accuracy"]}
     if found["bits"] < 0.02 and found["accuracy"] == 1.0:
         found["accuracy"] = measure(model, config, rng, config["max_length"], 1000)["sequence_accuracy"]
-        found["bits_all"] = trained_lengths(model, config, rng, 100)
+        found["bits_all"] = trained_lengths(model, config, rng, 200)
         found["done"] = found["accuracy"] == 1.0 and found["bits_all"] < 0.05
     return found
 
 
 def evaluate(model, config, rng):
     rows = [measure(model, config, rng, length, 1000 if length == 20 else 200) for length in LENGTHS]
-    return {"metrics": {"bits_per_sequence": trained_lengths(model, config, rng, 50)}, "by_length": rows}
+    return {"metrics": {"bits_per_sequence": trained_lengths(model, config, rng, 100)}, "by_length": rows}
 
 
 def targets(config, result):
