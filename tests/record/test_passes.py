@@ -6,11 +6,12 @@ import pytest
 from tinyaug import Tensor, ops, using_dtype
 from tinyaug.record import passes, record
 from tinyaug.record.passes import PASSES, aliases, bulk, common, constants, dead, dot_products, merge_products, starts
+from tinyaug.record.program import Call, Slot, reads
 
 pytestmark = pytest.mark.host            # programs are of arrays on the host
 
 rng = np.random.default_rng(0)
-WEIGHT, LARGE = rng.normal(size=(3, 3)), rng.normal(size=(2, 70))
+WEIGHT, LARGE, OTHER = rng.normal(size=(3, 3)), rng.normal(size=(2, 70)), rng.normal(size=(3, 3))
 
 
 def gradient(x):
@@ -89,6 +90,29 @@ def test_products_that_need_each_other_stay():
             x = ops.tanh(x @ w)
         return x
     assert len(counts(chain, []).calls) == len(counts(chain, [merge_products]).calls)
+
+
+def test_of_products_that_wait_for_each_other_one_kind_is_merged():
+    """The second product with either weight needs the first with the other: merged, both would wait for ever."""
+    def crossed(x):
+        one, two = Tensor(WEIGHT), Tensor(OTHER)
+        return x @ one @ two, x @ two @ one
+    products = [call for call in counts(crossed, [merge_products]).calls if call.function is np.matmul]
+    assert len(products) == 3
+
+
+def test_bulk_keeps_apart_what_waits_for_each_other_through_a_view():
+    slots = [Slot(i, (2, 2), np.dtype(np.float64), "call") for i in range(40)]
+    label = "op (backward)", ""
+    calls = [Call(np.exp, (slots[0],), {}, slots[1 + i]) for i in range(9)]
+    calls += [Call(np.square, (slots[1 + i],), {}, slots[11 + i], label) for i in range(9)]
+    calls += [Call(np.transpose, (slots[11], (1, 0)), {}, slots[20], label),
+              Call(np.square, (slots[20],), {}, slots[21], label)]
+    changed = bulk(calls, [*slots[11:20], slots[21]])
+    made = [call.out for call in changed]
+    assert [call.function for call in changed if call.out in (slots[20], slots[21])] == [np.transpose, np.square]
+    assert all(made.index(slot) < i for i, call in enumerate(changed) for slot in reads(call) if slot in made)
+    assert len({slot.number for slot in made}) == len(made)
 
 
 def test_bulk_takes_the_slopes_of_all_steps_at_once():

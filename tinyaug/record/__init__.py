@@ -16,7 +16,7 @@ import numpy as np
 
 from tinyaug.autograd import recorder as active_recorder
 from tinyaug.autograd import recording
-from tinyaug.record.compile import Program, as_array
+from tinyaug.record.compile import Program
 from tinyaug.record.passes import PASSES, dead
 from tinyaug.record.program import Slot, alike, reads
 from tinyaug.record.recorder import Recorder
@@ -58,9 +58,9 @@ class Recorded:
     def __call__(self, *arguments):
         if active_recorder() is not None:          # within a function that is being recorded: a part of its program
             return self.function(*arguments)
-        arrays = [as_array(x) for x in arguments]
-        for tensor, array in self.tensors:
-            tensor = tensor()
+        arrays = [_array(x) for x in arguments]
+        for reference, array in self.tensors:
+            tensor = reference()
             if tensor is None or tensor.data is not array:
                 self._forget()
                 break
@@ -69,7 +69,7 @@ class Recorded:
         if entry is None:
             entry = self.programs[key] = self._record(arguments, key)
         elif key == self.unsure:
-            self._trace(arguments, self.first)
+            Trace(self.function, arguments, self.first)
             self.first.recorder.calls.clear()
             self.unsure = None
         program, rebuild = entry
@@ -84,9 +84,10 @@ class Recorded:
         self.first = self.unsure = None
 
     def _record(self, arguments, key):
-        trace = self._trace(arguments)
+        """The Program for arguments of these shapes, and the function from its results to what the call returns."""
+        trace = Trace(self.function, arguments)
         if self.first is None or not trace.recorder.outside.keys() <= self.first.recorder.outside.keys():
-            self._trace(arguments, trace)          # what was made inside the function is not the same array again
+            Trace(self.function, arguments, trace)     # what was made inside the function is not the same array again
         if self.first is None:
             self.first, self.unsure = trace, key
         self.first.recorder.outside.update(trace.recorder.outside)
@@ -106,9 +107,6 @@ class Recorded:
         if self.memory.size < size:
             self.memory = np.empty(size, dtype)
         return self.memory[:size]
-
-    def _trace(self, arguments, first=None):
-        return Trace(self.function, arguments, first)
 
     def explain(self, listing=False, runs=10):
         """What the programs are, as text: shapes, calls after each pass, memory, share of time by op and by module.
@@ -130,11 +128,11 @@ class Trace:
 
     def __init__(self, function, arguments, first=None):
         self.recorder = recorder = Recorder(None if first is None else first.recorder)
-        for i, x in enumerate(map(as_array, arguments)):
+        for i, x in enumerate(map(_array, arguments)):
             if type(x) is not np.ndarray or x.dtype.kind not in "fiub":
                 raise RecordError(f"record: argument {i} is {arguments[i]!r:.60}, expected an array of numbers on the host; "
                                   "what is none is for the function to know")
-        traced = [recorder.input(as_array(x)) for x in arguments]
+        traced = [recorder.input(_array(x)) for x in arguments]
         self.inputs = [x.slot for x in traced]
         self.outputs, self.plain = [], []
         given = [_tensor(t, x.requires_grad) if isinstance(x, Tensor) else t for t, x in zip(traced, arguments)]
@@ -187,7 +185,13 @@ class Trace:
         return lambda arrays: arrays[at]
 
 
+def _array(x):
+    """The array of a Tensor, or the thing itself as an array."""
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
 def _tensor(traced, requires_grad):
+    """A Tensor of a Traced, which is no array for Tensor's own constructor."""
     x = Tensor(0.0)
     x.data, x.requires_grad = traced, requires_grad
     return x

@@ -7,8 +7,7 @@ from functools import partial
 import numpy as np
 
 from tinyaug.record.memory import lay_out, parts_of
-from tinyaug.record.program import Slot, cast, is_view, substitute
-from tinyaug.tensor import Tensor
+from tinyaug.record.program import Slot, cast, is_reduction, is_view, substitute
 
 __all__ = ["Program"]
 
@@ -20,14 +19,19 @@ WITH_OUT = {np.clip, np.take, np.cumsum, np.cumprod, np.einsum, np.prod, np.argm
 class Program:
     """A recorded function, ready to run.
 
-    calls: what is done, in order; arrays: {slot: array}; steps: [(function, arguments)], the same without a Slot
+    calls: what is done, in order; inputs, outputs: Slots; reuse, block, swap: see `lay_out`
+
+    arrays: {slot: array}, on `bytes` bytes
+    steps:  [(function, arguments)], the same calls without a Slot; owners: the call that each step comes from
+    runs:   how often it ran; written: the steps as one function, once that pays
+    counts: {pass: calls that it left}, for `explain`
     """
 
     def __init__(self, calls, inputs, outputs, reuse=True, block=np.empty, swap=True):
         self.calls, self.inputs, self.outputs = calls, inputs, outputs
         self.arrays, self.bytes = lay_out(calls, outputs, inputs, reuse, block, swap)
         self.steps, self.owners = [], []
-        self.runs, self.written = 0, None
+        self.runs, self.written, self.counts = 0, None, {}
         for call in calls:
             for step in _emit(call, self.arrays):
                 self.steps.append(step)
@@ -86,7 +90,7 @@ def _emit(call, arrays):
         if function is np.matmul and out.ndim == 2 and out.flags.c_contiguous:
             return [(np.dot, (*args, out))]                    # the same product, with less set-up
         return [(function, (*args, out))]
-    if getattr(function, "__name__", "") == "reduce":
+    if is_reduction(call):
         keywords = call.keywords
         full = (args[0], keywords.get("axis", 0), None, out, keywords.get("keepdims", False))
         return [(function, (*full, keywords["initial"]) if "initial" in keywords else full)]
@@ -134,8 +138,3 @@ def _join(call, arrays, out):
                 and source.shape == target.shape):
             steps.append((np.copyto, (target, source)))
     return steps
-
-
-def as_array(x):
-    """The array of a Tensor, or the thing itself as an array."""
-    return x.data if isinstance(x, Tensor) else np.asarray(x)

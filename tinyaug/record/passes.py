@@ -6,16 +6,13 @@ write: what comes after the first write to an array outside stays in its order.
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
-from tinyaug.record.program import Call, Slot, is_view, reads, substitute, take_index
+from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker, substitute
+from tinyaug.record.stacking import bulk, merge_products
 
-__all__ = ["PASSES", "aliases", "common", "constants", "dead", "dot_products", "merge_products"]
+__all__ = ["PASSES", "aliases", "bulk", "common", "constants", "dead", "dot_products", "merge_products", "starts"]
 
-
-SMALL = 2048                               # numbers; of a larger array the work counts, not the call
 LONG = 64                                  # below it a dot product costs more than a product and a sum over all rows
 
 
@@ -65,6 +62,7 @@ def _before_a_write(calls):
 
 
 def _renamed(call, table):
+    """The call with other Slots in the place of those that the table names."""
     if any(slot in table for slot in reads(call)):
         return Call(call.function, substitute(call.args, table),
                     {k: substitute(v, table) for k, v in call.keywords.items()}, call.out, call.label)
@@ -101,12 +99,12 @@ def _key(x):
 
 def constants(calls, outputs):
     """Python numbers become arrays of one element: NumPy takes 0.25 us less for x * array(0.5) than for x * 0.5."""
-    made = {}
+    made, new_slot = {}, slot_maker(calls, outputs)
 
     def fixed(x, dtype):
         key = type(x), str(x), dtype
         if key not in made:
-            made[key] = Slot(-1 - len(made), (), dtype, "constant", np.array(x, dtype))
+            made[key] = new_slot((), dtype, "constant", np.array(x, dtype))
         return made[key]
 
     changed = []
@@ -164,155 +162,12 @@ def starts(calls, outputs):
 
 
 def _uses(calls, outputs):
+    """{result: how many times it is read, by calls or as an output}"""
     uses = dict.fromkeys([call.out for call in calls if call.out], 0)
     for slot in [slot for call in calls for slot in reads(call)] + list(outputs):
         if slot in uses:
             uses[slot] += 1
     return uses
-
-
-def merge_products(calls, outputs):
-    """Products of many matrices with one weight become one product of the stacked matrices, where none needs another.
-
-    The output layer of a recurrent network is such a case, forward and backward: no step waits for the output of the
-    step before. The controller's products are not: each needs the last one's result.
-    """
-    head, tail = _before_writes(calls)
-    groups = {}
-    for call in head:
-        if call.function is np.matmul and all(len(x.shape) == 2 for x in call.args):
-            groups.setdefault((call.args[1], call.args[0].shape), []).append(call)
-    groups = [group for group in groups.values() if len(group) > 1]
-    member = {call: 1 << bit for bit, group in enumerate(groups) for call in group}
-    tainted = {}                           # slot -> bits of the groups whose results it depends on
-    stuck = 0
-    for call in head:
-        bits = 0
-        for slot in reads(call):
-            bits |= tainted.get(slot, 0)
-        if call in member:
-            stuck |= bits & member[call]
-            bits |= member[call]
-        tainted[call.out] = bits
-    head = list(head)
-    for bit, group in enumerate(groups):
-        if not stuck >> bit & 1:
-            _merge(head, group)
-    return _in_order(head) + tail
-
-
-def _before_writes(calls):
-    """The calls before the first write, which may change places, and the rest."""
-    first_write = next((i for i, call in enumerate(calls) if call.out is None), len(calls))
-    return calls[:first_write], calls[first_write:]
-
-
-def _merge(calls, group):
-    """Replace the calls of a group, in place, by one product of the stacked left sides and a slice for each."""
-    weight = group[0].args[1]
-    left, right = [call.args[0] for call in group], group[0].out
-    rows = left[0].shape[0]
-    stacked = Slot(-10**6 - group[0].out.number, (rows * len(group), left[0].shape[1]), left[0].dtype, "call")
-    product = Slot(-10**7 - group[0].out.number, (rows * len(group), right.shape[1]), right.dtype, "call")
-    label = group[0].label
-    new = [Call(np.concatenate, (tuple(left),), {"axis": 0}, stacked, label),
-           Call(np.matmul, (stacked, weight), {}, product, label)]
-    new += [Call(take_index, (product, slice(i * rows, (i + 1) * rows)), {}, call.out, label)
-            for i, call in enumerate(group)]
-    at = calls.index(group[0])
-    members = set(group)
-    calls[:] = calls[:at] + new + [call for call in calls[at:] if call not in members]
-
-
-def _in_order(calls):
-    """The calls so that each comes after what it reads, otherwise as they were."""
-    maker = {call.out: call for call in calls}
-    done, ordered = set(), []
-    for call in calls:
-        stack = [call]
-        while stack:
-            top = stack[-1]
-            if top in done:
-                stack.pop()
-                continue
-            waiting = [maker[slot] for slot in reads(top) if slot in maker and maker[slot] not in done]
-            if waiting:
-                stack.extend(waiting)
-            else:
-                done.add(top)
-                ordered.append(stack.pop())
-    return ordered
-
-
-def bulk(calls, outputs):
-    """Derivative factors of all time steps at once.
-
-    1 - y * y, the slope of a tanh, does not wait for the cotangent: it depends on the forward pass alone. So the factors
-    of all time steps are computed together, once, from the stacked y; what remains in each step of the backward pass is
-    the product with its cotangent.
-    """
-    tainted, level, groups = set(), {}, {}
-    for call in calls:
-        if call.out is None:
-            break
-        slots = reads(call)
-        if any(slot in tainted or slot.origin == "seed" for slot in slots):
-            tainted.add(call.out)
-        elif "(backward)" in call.label[0] and not is_view(call):
-            level[call.out] = 1 + max([level.get(slot, 0) for slot in slots], default=0)
-            varying = tuple([(x.shape, x.dtype) if isinstance(x, Slot) and x.array is None else x for x in call.args])
-            if _elementwise(call) and prod(call.out.shape) <= SMALL and any(isinstance(x, tuple) for x in varying):
-                groups.setdefault((call.label, call.function, varying, level[call.out]), []).append(call)
-    taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
-    maker = {call.out: call for call in calls if call.out is not None}
-    stacks, first, gone = {}, {}, set()
-    for group in groups.values():
-        merged = _stacked(group, stacks, taken, maker) if len(group) >= 8 else None
-        if merged:
-            first[group[0]] = merged
-            gone.update(group)
-    changed = []
-    for call in calls:
-        changed += first.get(call, ())
-        if call not in gone:
-            changed.append(call)
-    head, tail = _before_writes(changed)
-    return _in_order(head) + tail
-
-
-def _elementwise(call):
-    """True where the result has the shape of every argument that is not a single number."""
-    return (isinstance(call.function, np.ufunc) and call.function is not np.matmul and call.function is not np.vecdot
-            or call.function is np.where) and all(
-        not isinstance(x, Slot) or x.shape in ((), call.out.shape) for x in call.args)
-
-
-def _stacked(group, stacks, taken, maker):
-    """One call for a group, on stacks of its arguments. None where the stacks would cost more copies than calls saved."""
-    n, out, args, new = len(group), group[0].out, [], {}
-    for position, x in enumerate(group[0].args):
-        parts = tuple([call.args[position] for call in group])
-        if not isinstance(x, Slot) or x.array is not None or x.shape == () != out.shape:
-            if any(part is not x for part in parts):
-                return None
-            args.append(x)
-            continue
-        if parts not in stacks and parts not in new:
-            copies = sum(part in taken or part not in maker or is_view(maker[part]) for part in parts)
-            if copies > n // 4 or len(set(parts)) < n:
-                return None
-            slot = Slot(-3 * 10**6 - parts[0].number, (n, *x.shape), x.dtype, "call")
-            new[parts] = Call(np.stack, (parts,), {"axis": 0}, slot, group[0].label)
-        args.append(stacks[parts] if parts in stacks else new[parts].out)
-    for parts, call in new.items():
-        stacks[parts] = call.out
-        taken.update(parts)
-    whole = Slot(-4 * 10**6 - out.number, (n, *out.shape), out.dtype, "call")
-    stacks[tuple([call.out for call in group])] = whole
-    merged = Call(group[0].function, tuple(args), group[0].keywords, whole, group[0].label)
-    slices = [Call(take_index, (whole, i), {}, call.out, call.label) for i, call in enumerate(group)]
-    maker.update({call.out: call for call in slices})
-    return [*new.values(), merged, *slices]
 
 
 PASSES = [dead, aliases, common, constants, merge_products, dot_products, starts, bulk]

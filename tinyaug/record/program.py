@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from tinyaug.arrays import is_basic
 
-__all__ = ["Call", "Slot", "alike", "cast", "is_view", "reads", "substitute", "take_index"]
+__all__ = ["Call", "Slot", "alike", "cast", "is_view", "is_reduction", "reads", "slot_maker", "substitute",
+           "take_index"]
 
 
 @dataclass(eq=False, slots=True)
 class Slot:
     """An array of a program.
 
-    origin: "input" (an argument), "constant", "captured" (lives outside; read and written where it lies), "call"
-    array:  the array itself for a constant or a captured one
+    number: unique in a program; the n-th array that a recording met has n, and passes number theirs on from there
+    origin: "input" (an argument), "constant", "seed" (the constant cotangent that a backward pass starts from),
+            "captured" (lives outside; read and written where it lies), "call" (the result of one)
+    array:  the array itself for a constant, a seed or a captured one
     """
 
     number: int
@@ -116,6 +120,13 @@ def substitute(x, table):
     return x
 
 
+def slot_maker(calls, outputs):
+    """A function (shape, dtype, origin, array) -> Slot, whose numbers no Slot of the calls and outputs has."""
+    slots = [*outputs, *[slot for call in calls for slot in (*reads(call), call.out) if slot is not None]]
+    numbers = count(1 + max([slot.number for slot in slots], default=0))
+    return lambda shape, dtype, origin="call", array=None: Slot(next(numbers), shape, dtype, origin, array)
+
+
 def cast(x, dtype):
     """x as another dtype."""
     return x.astype(dtype)
@@ -134,3 +145,8 @@ def is_view(call):
     if call.function in VIEWS:
         return True
     return call.function is take_index and is_basic(call.args[1])
+
+
+def is_reduction(call):
+    """True for add.reduce, maximum.reduce and the like."""
+    return getattr(call.function, "__name__", "") == "reduce"
