@@ -44,26 +44,28 @@ def eager(config, inputs, targets):
 
 
 def recorded(config, inputs, targets):
-    """The same definition, recorded: forward and backward are replayed, the update is the optimiser's own."""
+    """The same definition, recorded: forward, backward and update are one program."""
     model = build(config)
     optimiser = task.optimiser(config, model)
-    named = dict(model.named_parameters())
 
     @record
-    def gradients(inputs, targets):
-        model.zero_grad()
+    def train(inputs, targets):
+        optimiser.zero_grad()
         loss = task.loss(model, inputs, targets)[0]
         loss.backward()
-        return loss, {name: p.grad for name, p in named.items()}
+        optimiser.measure()
+        optimiser.advance()
+        return loss
 
+    gradients, start = {}, 0
+    for name, p in model.named_parameters():           # the vector that `measure` fills, cut into its parameters
+        gradients[name] = optimiser.gradient[start:start + p.size].reshape(p.shape)
+        start += p.size
     inputs, targets = Tensor(inputs), Tensor(targets)
 
     def step():
-        _, found = gradients(inputs, targets)
-        for name, g in found.items():
-            named[name].grad = g
-        optimiser.step()
-        return found
+        train(inputs, targets)
+        return gradients
 
     return step
 
