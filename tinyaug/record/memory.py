@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyaug.record.program import is_view, reads
+from tinyaug.record.program import is_reduction, is_view, reads
 
 __all__ = ["lay_out", "parts_of", "place"]
 
-ALIGN = 64
+ALIGN = 64                                 # bytes of a cache line, which no two results share
+LONG_AXIS = 32                             # numbers; along a shorter axis no call gains by running
 
 
 def place(calls, outputs):
@@ -50,14 +51,19 @@ def long_axis_last(calls, outputs):
     A memory (B, N, W) has N slots and few numbers in each; whatever combines it with a weighting over N runs two to four
     times faster along N. Only the strides change: every call sees the same shape and the same values.
     """
-    chosen = {call.out for call in calls if call.out is not None and len(call.out.shape) > 2
-              and 1 < call.out.shape[-1] < call.out.shape[-2] and call.out.shape[-2] >= 32 and not is_view(call)}
+    chosen = {call.out for call in calls if call.out is not None and not is_view(call) and len(call.out.shape) > 2
+              and 1 < call.out.shape[-1] < call.out.shape[-2] and call.out.shape[-2] >= LONG_AXIS}
     for call in calls:
-        free = isinstance(call.function, np.ufunc) or call.function in (np.swapaxes, np.transpose, np.where) or getattr(
-            call.function, "__name__", "") == "reduce" or (is_view(call) and call.function is not np.reshape)
-        if not free:
+        if not _takes_any_strides(call):
             chosen.difference_update(reads(call))
     return chosen - set(outputs)
+
+
+def _takes_any_strides(call):
+    """True for a call that does not mind which axis of its arguments lies contiguous in memory."""
+    if is_view(call):
+        return call.function is not np.reshape
+    return isinstance(call.function, np.ufunc) or call.function is np.where or is_reduction(call)
 
 
 def fresh(slot, swapped, make):
@@ -75,6 +81,7 @@ class Arena:
         self.size = 0
 
     def take(self, nbytes):
+        """A piece of at least so many bytes. returns: its offset and size"""
         nbytes = max(ALIGN, -(-nbytes // ALIGN) * ALIGN)
         if self.free.get(nbytes):
             return self.free[nbytes].pop(), nbytes
@@ -86,6 +93,7 @@ class Arena:
         return offset, nbytes
 
     def give(self, offset, nbytes):
+        """A piece is needed no longer."""
         self.free.setdefault(nbytes, []).append(offset)
 
 
@@ -95,66 +103,79 @@ def lay_out(calls, outputs, inputs, reuse=True, block=np.empty, swap=True):
     block: (bytes, dtype) -> the memory to lay them out on
     swap:  axes may change places in memory where that pays, which changes the order of sums
     """
-    placed = place(calls, outputs)
     swapped = long_axis_last(calls, outputs) if swap else set()
-    owner = {}                             # slot -> the slot whose memory it lies in
-    last = {}                              # owner -> index of the last call that touches it
-    home = {}                              # slot -> array on scratch memory, to learn the strides
-    scratch = np.empty(max([_span(call.out) for call in calls if call.out is not None] + [_span(x) for x in inputs],
-                           default=0), np.uint8)
+    ownership = Ownership(calls, outputs, inputs, swapped)
+    pieces, size = _pieces(calls, ownership, reuse)
+    return _arrays(calls, outputs, inputs, ownership, pieces, block(size + ALIGN, np.uint8)), size
 
-    def blank(shape, dtype):
-        """An array on the scratch memory that all share."""
-        return np.ndarray(shape, dtype, scratch)
 
-    for slot in inputs:
-        home[slot] = blank(slot.shape, slot.dtype)
+class Ownership:
+    """In whose memory each result lies, and how long that memory is needed: a walk over the calls without computing.
 
-    def virtual(slot):
-        """An array for a result: a slice of the concatenation that takes it, or memory of its own."""
-        if slot in home:
-            return home[slot]
-        if slot in placed:
-            outer, index = placed[slot]
-            inside = virtual(outer)[index]
-            home[slot] = _reshaped(inside, slot.shape)
-            if home[slot] is not None:
-                owner[slot] = owner.get(outer, outer)
-                return home[slot]
-            del placed[slot]
-        home[slot] = fresh(slot, swapped, blank)
-        owner[slot] = slot
-        return home[slot]
+    The arrays of the walk lie on scratch memory that all share. Only their strides count: they tell whether a reshape
+    is a view, or has to copy.
 
-    views = {}
-    for i, call in enumerate(calls):
-        for slot in reads(call):
-            if slot.array is not None:
-                home[slot] = slot.array
-            if owner.get(slot) is not None:
-                last[owner[slot]] = i
-        if call.out is None:
-            continue
-        if is_view(call):
-            source = call.args[0]
-            view = call.function(home[source], *call.args[1:], **call.keywords)
-            if np.may_share_memory(view, home[source]) or view.size == 0:      # not where it had to copy
-                home[call.out] = view
-                views[call.out] = call
-                if owner.get(source) is not None:
-                    owner[call.out] = owner[source]
-                    last[owner[source]] = i
-                continue
-        virtual(call.out)
-        last[owner[call.out]] = i
-    for slot in outputs:
-        if owner.get(slot) is not None:
-            last[owner[slot]] = len(calls)
-    home.clear()
-    return _assign(calls, outputs, placed, owner, last, views, swapped, inputs, reuse, block)
+    placed: {slot: (slot of the concatenation that it is written into, index)}; swapped: see `long_axis_last`
+    owner:  {slot: the slot whose memory it lies in}, for results; last: {owner: index of the last call that touches it}
+    views:  results that are views when the program runs
+    """
+
+    def __init__(self, calls, outputs, inputs, swapped):
+        self.placed, self.swapped = place(calls, outputs), swapped
+        self.owner, self.last, self.views = {}, {}, set()
+        made = [call.out for call in calls if call.out is not None]
+        self._scratch = np.empty(max([_span(slot) for slot in [*made, *inputs]], default=0), np.uint8)
+        self._home = {slot: self._blank(slot.shape, slot.dtype) for slot in inputs}     # {slot: array}
+        for i, call in enumerate(calls):
+            for slot in reads(call):
+                if slot.array is not None:
+                    self._home[slot] = slot.array
+                self._touch(slot, i)
+            if call.out is not None:
+                if not (is_view(call) and self._lends(call)):
+                    self._settle(call.out)
+                self._touch(call.out, i)
+        for slot in outputs:
+            self._touch(slot, len(calls))
+        del self._home, self._scratch
+
+    def _blank(self, shape, dtype):
+        return np.ndarray(shape, dtype, self._scratch)
+
+    def _touch(self, slot, i):
+        owner = self.owner.get(slot)
+        if owner is not None:
+            self.last[owner] = i
+
+    def _lends(self, call):
+        """Let the result of a view lie in the memory of its source. returns: False where it has to copy instead"""
+        source = call.args[0]
+        view = call.function(self._home[source], *call.args[1:], **call.keywords)
+        if not np.may_share_memory(view, self._home[source]) and view.size:
+            return False
+        self._home[call.out] = view
+        self.views.add(call.out)
+        if source in self.owner:
+            self.owner[call.out] = self.owner[source]
+        return True
+
+    def _settle(self, slot):
+        """Give a result a slice of the concatenation that takes it, or memory of its own. returns: its array"""
+        if slot in self._home:
+            return self._home[slot]
+        if slot in self.placed:
+            outer, index = self.placed[slot]
+            inside = _reshaped(self._settle(outer)[index], slot.shape)
+            if inside is not None:
+                self._home[slot], self.owner[slot] = inside, self.owner.get(outer, outer)
+                return inside
+            del self.placed[slot]
+        self._home[slot], self.owner[slot] = fresh(slot, self.swapped, self._blank), slot
+        return self._home[slot]
 
 
 def _span(slot):
+    """Bytes of a Slot's array."""
     return int(np.prod(slot.shape)) * slot.dtype.itemsize
 
 
@@ -168,49 +189,52 @@ def _reshaped(array, shape):
     return view
 
 
-def _assign(calls, outputs, placed, owner, last, views, swapped, inputs, reuse, block):
-    """Give every owner a piece of the arena for as long as it lives, then build all arrays on it."""
-    arena = Arena()
+def _pieces(calls, ownership, reuse):
+    """A piece of the arena for every owner, for as long as it lives. returns: {owner: (offset, size)}, bytes of all
+
+    A ufunc may write over an argument that nobody needs after it: its result inherits the piece.
+    """
+    arena, swapped = Arena(), ownership.swapped
     pieces, dying = {}, {}
-    for slot, i in last.items():
+    for slot, i in ownership.last.items():
         dying.setdefault(i, []).append(slot)
     for i, call in enumerate(calls):
-        out = None if call.out is None else owner.get(call.out)
-        heir = None
+        out = None if call.out is None else ownership.owner.get(call.out)
+        ancestor = None                    # the argument whose piece the result takes over
         if out is not None and out not in pieces:
             if reuse and out is call.out and isinstance(call.function, np.ufunc) and call.function is not np.matmul:
-                heir = next((slot for slot in reads(call) if slot in pieces and slot in dying.get(i, ())
-                             and slot.shape == out.shape and slot.dtype == out.dtype
-                             and (slot in swapped) == (out in swapped)), None)
-            pieces[out] = pieces[heir] if heir is not None else arena.take(_span(out))
+                ancestor = next((slot for slot in reads(call) if slot in pieces and slot in dying.get(i, ())
+                                 and slot.shape == out.shape and slot.dtype == out.dtype
+                                 and (slot in swapped) == (out in swapped)), None)
+            pieces[out] = pieces[ancestor] if ancestor is not None else arena.take(_span(out))
         for slot in dying.get(i, ()):
-            if reuse and slot is not heir and slot in pieces:
+            if reuse and slot is not ancestor and slot in pieces:
                 arena.give(*pieces[slot])
-    memory = block(arena.size + ALIGN, np.uint8)
+    return pieces, arena.size
+
+
+def _arrays(calls, outputs, inputs, ownership, pieces, memory):
+    """{slot: array}: inputs by themselves, what lives outside where it lies, results on their pieces of the memory."""
     start = -memory.ctypes.data % ALIGN
-    real = {slot: slot.array for call in calls for slot in reads(call) if slot.array is not None}
-    real.update({slot: slot.array for slot in outputs if slot.array is not None})
-    real.update({slot: np.empty(slot.shape, slot.dtype) for slot in inputs})
+    arrays = {slot: slot.array for call in calls for slot in reads(call) if slot.array is not None}
+    arrays.update({slot: slot.array for slot in outputs if slot.array is not None})
+    arrays.update({slot: np.empty(slot.shape, slot.dtype) for slot in inputs})
 
     def build(slot):
-        if slot in real:
-            return real[slot]
-        if slot in placed and owner[slot] is not slot:
-            outer, index = placed[slot]
-            real[slot] = _reshaped(build(outer)[index], slot.shape)
+        if slot in arrays:
+            return arrays[slot]
+        if slot in ownership.placed and ownership.owner[slot] is not slot:
+            outer, index = ownership.placed[slot]
+            arrays[slot] = _reshaped(build(outer)[index], slot.shape)
         else:
-            offset, _ = pieces[owner[slot]]
-            at = start + offset
-            block = memory[at:at + _span(slot)]
-            real[slot] = fresh(slot, swapped, lambda shape, dtype: block.view(dtype).reshape(shape))
-        return real[slot]
+            at = start + pieces[slot][0]
+            piece = memory[at:at + _span(slot)]
+            arrays[slot] = fresh(slot, ownership.swapped, lambda shape, dtype: piece.view(dtype).reshape(shape))
+        return arrays[slot]
 
     for call in calls:
-        if call.out is None:
-            continue
-        if call.out in views:
-            real[call.out] = call.function(real[call.args[0]], *call.args[1:], **call.keywords)
-        else:
+        if call.out in ownership.views:
+            arrays[call.out] = call.function(arrays[call.args[0]], *call.args[1:], **call.keywords)
+        elif call.out is not None:
             build(call.out)
-    return real, arena.size
-
+    return arrays
