@@ -12,7 +12,7 @@ called only if that gradient is wanted. The body never branches on the values of
 
 Calling `multiply(a, b)` on Tensors runs the body on their arrays and, where a gradient may be wanted later, leaves a
 Node that remembers the vjp. `tinyaug.backward` walks the Nodes, newest first. Derivatives of derivatives need no second
-definition: the body is run again with `xp` standing for the ops themselves, on Tensors, and so is recorded like
+definition: the body is run again with `xp` standing for the ops themselves, on Tensors, and so leaves Nodes like
 anything else.
 """
 
@@ -28,11 +28,12 @@ import numpy as np
 from tinyaug.arrays import NAMESPACES, default_dtype, device_of, to_device
 from tinyaug.tensor import OPS, Tensor, as_array, as_tensor, stop_gradient, wrap
 
-__all__ = ["Tensor", "Node", "OPS", "op", "no_grad", "tracking", "stop_gradient", "observe", "as_tensor"]
+__all__ = ["Tensor", "Node", "OPS", "op", "no_grad", "tracking", "is_tracking", "stop_gradient", "observe", "as_tensor",
+           "recorder", "recording"]
 
 _clock = count()
-_tracking = True
-observers: list = []
+_tracking = True           # whether ops leave Nodes behind
+observers: list = []       # the callbacks of `observe`
 active_modules: list = []  # the modules that are being called at this moment, outermost first
 _recorder = None           # what notes array calls instead of computing them, while tinyaug.record is at work
 _SCALARS = (float, int, bool)
@@ -42,8 +43,8 @@ _new = object.__new__      # results are filled in by hand: an __init__ would be
 class Node:
     """One op that ran: what went in, and how to turn the gradient of what came out into that of what went in.
 
-    op: the op; inputs: its positional arguments, Tensors or plain; keywords: the rest
-    vjp: cotangents -> one gradient an input; None once a backward pass has used and released it
+    op: the op; inputs: its array arguments, Tensors or plain; keywords: the rest
+    vjp: cotangents -> one entry an input; a backward pass lets go of it (None) and of the inputs once it has used them
     shapes: the shapes of several outputs, to fill in zeros for those that nobody used; None for a single output
     clock: nodes are numbered as they are made, so a node is always newer than its inputs
     arrived: during a backward pass, the cotangent so far: an array, or {output index: array} for several outputs
@@ -90,7 +91,7 @@ def op(*, examples, constant=(), adapt=None):
 
     examples: rng -> list of tuples of arrays, each one call; a dict at the end holds the keywords. The tests of the
               op are generated from them, so they cover its ranks, axes and keywords.
-    constant: names of array arguments that are never differentiated (indices, conditions)
+    constant: names of array arguments that are never differentiated: indices, conditions
     adapt: (args, keywords) -> (arrays, keywords), where the call differs from the body (a list of arrays, say)
 
     The op is called with NumPy's signature: the body's positional parameters are the arrays, its keyword-only
@@ -106,6 +107,7 @@ def op(*, examples, constant=(), adapt=None):
         fixed = frozenset(i for i, p in enumerate(parameters) if p.name in constant)
 
         def general(*args, **keywords):
+            """Any call: sorts the arguments out, runs the body on arrays, and remembers it where that may be needed."""
             if adapt is not None:
                 args, keywords = adapt(args, keywords)
             elif len(args) > width and not variadic:
@@ -252,7 +254,7 @@ def _settle(name, args, arrays, fixed):
 
 @contextmanager
 def tracking(track):
-    """`with tracking(False): ...` computes without recording, `tracking(True)` records again inside such a block."""
+    """`with tracking(False): ...` computes without leaving Nodes, `tracking(True)` leaves them again inside such a block."""
     global _tracking
     before, _tracking = _tracking, track
     try:
@@ -262,17 +264,17 @@ def tracking(track):
 
 
 def is_tracking() -> bool:
-    """True where ops leave a graph behind."""
+    """True where ops leave Nodes behind."""
     return _tracking
 
 
 def no_grad():
-    """`with no_grad(): ...` computes without recording, so without memory for a backward pass."""
+    """`with no_grad(): ...` computes without leaving Nodes, so without memory for a backward pass."""
     return tracking(False)
 
 
 def recorder():
-    """The recorder at work, or None."""
+    """The tinyaug.record.recorder.Recorder at work, or None."""
     return _recorder
 
 
@@ -301,5 +303,6 @@ def observe(callback):
 
 
 def tell(phase, name, node, inputs, outputs):
+    """Call all observers."""
     for callback in tuple(observers):
         callback(phase, name, node, inputs, outputs)

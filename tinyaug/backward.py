@@ -1,4 +1,8 @@
-"""The backward pass: from the cotangent of an output to the gradients of all that it was computed from."""
+"""The backward pass: from the cotangent of an output to the gradients of all that it was computed from.
+
+What many time steps give to one weight or bias is not added up step by step: it stays `Products` or `RowSums`
+(tinyaug/arrays.py) until all of it has arrived.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,11 @@ from tinyaug.tensor import OPS, Tensor, wrap
 
 __all__ = ["backpropagate", "evaluate", "unbroadcast", "zeros"]
 
+_by_clock = attrgetter("clock")
+
 
 class OpsNamespace:
-    """The ops as a namespace: a body that is run with it on Tensors is recorded, so its vjp can be differentiated."""
+    """The ops as a namespace: a body that is run with it on Tensors leaves Nodes, so its vjp can be differentiated."""
 
     def __init__(self, kind):
         self.arange = NAMESPACES[kind].arange      # positions are plain arrays, as in any other namespace
@@ -28,7 +34,7 @@ class OpsNamespace:
 
 
 def _on_tensors(node):
-    """The vjp of a node whose body is run again with the ops themselves as xp: what it computes is recorded."""
+    """The vjp of a node whose body is run again with the ops themselves as xp: what it computes leaves Nodes."""
     fixed = node.op.constant
     inputs = [x.data if i in fixed and isinstance(x, Tensor) else x for i, x in enumerate(node.inputs)]
     lead = next(x for i, x in enumerate(node.inputs) if i not in fixed and isinstance(x, Tensor))
@@ -38,7 +44,13 @@ def _on_tensors(node):
 def backpropagate(outputs, cotangents, wanted, retain, create):
     """Gradients of sum(output * cotangent) with respect to every leaf, or to the `wanted` Tensors.
 
-    returns: [(leaf, gradient), ...], or the list of gradients of `wanted`, None where there is no path
+    cotangents: one an output, arrays or Tensors; None for an output of one element counts as 1
+    wanted:     Tensors, leaves or not; None for all leaves
+    retain:     keep the nodes' vjps and inputs, for another pass
+    create:     run the bodies again on Tensors, so that the gradients are Tensors that can be differentiated themselves
+    returns:    [(leaf, gradient), ...], or the list of gradients of `wanted`, None where there is no path
+    raises:     RuntimeError where an output needs no gradient or the graph was released, ValueError for a cotangent of
+                another shape, ValueError or TypeError where a vjp gives another shape or dtype than its input has
     """
     leaves = {}          # leaf -> its gradient so far
     kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
@@ -76,7 +88,7 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                     data = x.data
                     if g.shape != data.shape:
                         if x.source is None and len(data.shape) == 1 and g.shape[1:] == data.shape and not create:
-                            g = RowSums(g)
+                            g = RowSums(g)           # a bias
                         else:
                             g = unbroadcast(g, data.shape, node.op.__name__)
                     if g.dtype is not data.dtype and g.dtype != data.dtype:
@@ -142,9 +154,6 @@ def _oldest_first(outputs):
     return nodes
 
 
-_by_clock = attrgetter("clock")
-
-
 def _filled(node, arrived):
     """The cotangents of a node's several outputs, zeros for those that nobody used."""
     some = next(iter(arrived.values()))
@@ -166,12 +175,14 @@ def evaluate(g):
 
 
 def zeros(like, shape):
+    """Zeros of the kind of `like`: a Tensor for a Tensor, else an array, of its dtype and on its device."""
     if isinstance(like, Tensor):
         return wrap(array_module(like.data).zeros(shape, dtype=like.dtype), False, None)
     return array_module(like).zeros(shape, dtype=like.dtype)
 
 
 def _first_cotangent(y, g, create):
+    """The cotangent that a pass starts from at output y, 1 where none is given: a Tensor for `create`, else an array."""
     xp = array_module(y.data)
     if g is None:
         if y.size != 1:

@@ -29,6 +29,7 @@ class CheckError(AssertionError):
 
 
 def _floats(arrays):
+    """The positions of the floating arrays."""
     return [i for i, x in enumerate(arrays) if np.asarray(x).dtype.kind == "f"]
 
 
@@ -114,7 +115,10 @@ def _show(x):
 
 
 def check_second(function, *arrays, rng=None, **keywords):
-    """Check the second derivative: the gradient of x -> <J(x)^T g, v>, for random g and v, as `check` does."""
+    """Check the second derivative: the gradient of x -> <J(x)^T g, v>, for random g and v, as `check` does.
+
+    raises: CheckError as `check`
+    """
     rng = np.random.default_rng(1) if rng is None else rng
     with using_dtype(np.float64):
         inputs = [np.asarray(x, dtype=np.float64) if np.asarray(x).dtype.kind == "f" else x for x in arrays]

@@ -17,7 +17,10 @@ _depth = 0                 # how many functions are being differentiated at this
 
 
 def gradients(output, inputs, cotangent=None, create_graph=False, retain_graph=False):
-    """d sum(output * cotangent) / d input for each of `inputs`; zeros where output does not depend on it."""
+    """d sum(output * cotangent) / d input for each of `inputs`: Tensors, zeros where output does not depend on it.
+
+    The other arguments and errors are those of `Tensor.backward`, but no `grad` is touched.
+    """
     found = backpropagate([output], [cotangent], inputs, retain_graph or create_graph, create_graph)
     found = [zeros(x.data, x.shape) if g is None else g for x, g in zip(inputs, found)]
     return [g if isinstance(g, Tensor) else wrap(array_module(x.data).array(g), False, None)
@@ -51,7 +54,7 @@ def value_and_grad(function, argnums=0):
 
 
 def _is_outer(*inputs):
-    """True where somebody may differentiate the gradient that is about to be taken, so that it must be recorded."""
+    """True where somebody may differentiate the gradient that is about to be taken, so that it must leave a graph."""
     return is_tracking() and (_depth > 0 or any(isinstance(x, Tensor) and x.requires_grad for x in inputs))
 
 
@@ -63,6 +66,7 @@ def _variable(x):
 
 @contextmanager
 def _inside():
+    """While a function is being differentiated."""
     global _depth
     _depth += 1
     try:

@@ -11,6 +11,7 @@ from tinyaug.arrays import NAMESPACES, array_module, default_dtype, device_of, t
 __all__ = ["OPS", "Tensor", "as_array", "as_tensor", "stop_gradient", "wrap"]
 
 OPS: dict[str, Any] = {}      # every op by name; `tinyaug.autograd.op` fills it
+_new = object.__new__
 
 
 class Tensor:
@@ -61,7 +62,7 @@ class Tensor:
 
         cotangent: the gradient with respect to this Tensor; may be left out where it has one element
         retain_graph: keep the graph, so that backward can be called again
-        create_graph: record the backward pass too, so that `grad` can be differentiated
+        create_graph: leave a graph of the backward pass too, so that `grad` can be differentiated
 
         Why not recurse from each node into its inputs? With b = a + a; c = b + b, recursion visits a once for every
         path from c, four here and 2**n after n lines, or meets b before all of its gradient has arrived. Walking
@@ -122,6 +123,7 @@ class Tensor:
 
 
 def _plain_index(index):
+    """An index with arrays in the place of Tensors."""
     if isinstance(index, tuple):
         return tuple(_plain_index(part) for part in index)
     return index.data if isinstance(index, Tensor) else index
@@ -154,9 +156,6 @@ def wrap(data, requires_grad, source):
     tensor.grad = None
     tensor.source = source
     return tensor
-
-
-_new = object.__new__
 
 
 def stop_gradient(x) -> Tensor:
