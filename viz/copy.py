@@ -20,7 +20,7 @@ def learning_curve(folder, metrics, trained):
     figure, ((axes,),) = panels(1, height=3.2, width=6.0)
     train = [(record["step"], record["train"]["bits"]) for record in metrics if "train" in record]
     steps, bits = np.array(train).T
-    floor = 1e-3
+    floor = 1e-3                                    # bits; below it the picture would be all tail
     axes.semilogy(steps, np.maximum(bits, floor), color=BLUE, linewidth=1, label=f"training, lengths 1 to {trained}")
     checks = [(r["step"], r["validation"]["bits"]) for r in metrics if "validation" in r]
     if checks:
@@ -54,12 +54,13 @@ def memory_use(folder, trace, length):
     """Where is written and read at every step, and what the memory holds when all is written."""
     reads = int(trace["read_heads"])
     weights = trace["weights"][:, 0]                              # (T, H, N)
-    used = np.flatnonzero(weights.max(axis=(0, 1)) > 0.05)
+    used = np.flatnonzero(weights.max(axis=(0, 1)) > 0.05)        # slots that a head ever dwelt on
     first, last = (int(used.min()), int(used.max())) if used.size else (0, weights.shape[2] - 1)
     rows = slice(max(0, first - 2), min(weights.shape[2], last + 3))
     extent = (-0.5, weights.shape[0] - 0.5, rows.stop - 0.5, rows.start - 0.5)
     figure, axes = panels(4, ratios=[0.5, 1, 1, 1], height=2.0)
-    axes[0][0].imshow(trace["input"][:, 0].T, cmap="Greys", extent=(-0.5, weights.shape[0] - 0.5, 8.5, -0.5))
+    given = trace["input"][:, 0].T                                # (D, T)
+    axes[0][0].imshow(given, cmap="Greys", extent=(-0.5, given.shape[1] - 0.5, given.shape[0] - 0.5, -0.5))
     axes[0][0].set(ylabel="input", yticks=[],
                    title=f"Copying {length} vectors, trained on at most {trace['trained_length']}")
     for (panel,), picture, name in ((axes[1], weights[:, reads:].max(axis=1), "write weighting"),

@@ -7,7 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-INK, BLUE, ORANGE, GREY = "#222222", "#0072b2", "#d55e00", "#999999"       # apart for the colour-blind too
+INK, BLUE, ORANGE = "#222222", "#0072b2", "#d55e00"       # apart for the colour-blind too
 STYLE = {"font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.spines.top": False,
          "axes.spines.right": False, "figure.dpi": 150, "savefig.bbox": "tight", "svg.hashsalt": "tinyaug",
          "image.interpolation": "nearest", "image.aspect": "auto"}
