@@ -438,3 +438,14 @@ def test_the_branch_not_taken_stays_out_of_higher_derivatives(order):
         f = (lambda inner: lambda x: ops.sum(grad(inner)(x)))(f)
     x = Tensor(np.array([0.0, 2.0]), requires_grad=True, dtype="float64")
     assert f(x).item() == pytest.approx({2: -1 / 4, 3: 2 / 8}[order])
+
+
+def test_ties_keep_their_order_in_long_rows():
+    """NumPy's default kind sorts short rows stably and long ones, on many machines, not."""
+    x = np.arange(1000) % 3 * 1.0
+    expected = np.argsort(x, kind="stable")
+    assert np.array_equal(ops.argsort(Tensor(x)).numpy(), expected)
+    leaf = Tensor(x, requires_grad=True)
+    g = np.arange(1000.0)
+    ops.sort(leaf).backward(g)
+    assert np.array_equal(leaf.grad.numpy()[expected], g)

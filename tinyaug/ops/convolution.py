@@ -1,5 +1,8 @@
 """Convolution and pooling: the same small computation at every position."""
 
+from functools import reduce
+from operator import add
+
 from tinyaug.autograd import op
 
 
@@ -18,12 +21,23 @@ def _patches(x, kernel, stride):
             for rows in _windows(height, kernel[0], stride[0]) for columns in _windows(width, kernel[1], stride[1])]
 
 
+def _spread(xp, parts, cuts, shape):
+    """The gradient of x from those of its shifted pictures: each goes back to where it was cut out."""
+    return _total(xp.scatter_add(part, index=cut, shape=shape) for part, cut in zip(parts, cuts))
+
+
+def _total(parts):
+    """The sum of some arrays, from the first to the last, each made when its turn comes."""
+    return reduce(add, parts)
+
+
 def _pair(x):
+    """One number for both directions, or one for each."""
     return tuple(x) if hasattr(x, "__iter__") else (x, x)
 
 
 def _check_ranks(name, **arrays):
-    """Each array has as many axes as its word has letters. raises: ValueError"""
+    """Each array has the axes that are listed with it, separated by commas. raises: ValueError"""
     for word, (x, axes) in arrays.items():
         if len(x.shape) != axes.count(",") + 1:
             raise ValueError(f"{name}: {word} of shape {x.shape}, expected ({axes})")
@@ -50,9 +64,7 @@ def conv2d(xp, x, weight, *, stride=1, padding=0):
 
     def to_x(g):
         dpatches = xp.einsum("bohw,odk->bkdhw", g, flat)
-        dx = xp.scatter_add(dpatches[:, 0], index=cuts[0], shape=shape)
-        for k in range(1, len(cuts)):
-            dx = dx + xp.scatter_add(dpatches[:, k], index=cuts[k], shape=shape)
+        dx = _spread(xp, (dpatches[:, k] for k in range(len(cuts))), cuts, shape)
         return dx[:, :, down:shape[2] - down, across:shape[3] - across]
 
     return (xp.einsum("bdkhw,odk->bohw", patches, flat),
@@ -79,7 +91,10 @@ def conv1d(xp, x, weight, *, stride=1, padding=0):
 @op(examples=lambda rng: [(rng.permutation(80).reshape(2, 2, 4, 5) * 0.1, {"kernel": 2}),
                           (rng.permutation(60).reshape(1, 3, 4, 5) * 0.1, {"kernel": (2, 3), "stride": 1})])
 def max_pool2d(xp, x, *, kernel, stride=None):
-    """The largest element under each window; ties share the gradient. x: (B, D, height, width)."""
+    """The largest element under each window; ties share the gradient.
+
+    x: (B, D, height, width) -> (B, D, height', width'); stride is the kernel's size where none is given
+    """
     _check_ranks("max_pool2d", x=(x, "B, D, height, width"))
     kernel = _pair(kernel)
     cuts = _patches(x, kernel, _pair(kernel if stride is None else stride))
@@ -90,10 +105,7 @@ def max_pool2d(xp, x, *, kernel, stride=None):
     def vjp(g):
         ties = (patches == best).astype(g.dtype)
         share = g / xp.sum(ties, axis=0)
-        dx = xp.scatter_add(ties[0] * share, index=cuts[0], shape=shape)
-        for k in range(1, len(cuts)):
-            dx = dx + xp.scatter_add(ties[k] * share, index=cuts[k], shape=shape)
-        return (dx,)
+        return (_spread(xp, (ties[k] * share for k in range(len(cuts))), cuts, shape),)
 
     return best, vjp
 
@@ -101,7 +113,7 @@ def max_pool2d(xp, x, *, kernel, stride=None):
 @op(examples=lambda rng: [(rng.normal(size=(2, 2, 4, 5)), {"kernel": 2}),
                           (rng.normal(size=(1, 3, 4, 5)), {"kernel": (2, 3), "stride": 1})])
 def avg_pool2d(xp, x, *, kernel, stride=None):
-    """The mean under each window. x: (B, D, height, width)."""
+    """The mean under each window. Shapes and stride as in max_pool2d."""
     _check_ranks("avg_pool2d", x=(x, "B, D, height, width"))
     kernel = _pair(kernel)
     cuts = _patches(x, kernel, _pair(kernel if stride is None else stride))
@@ -110,10 +122,7 @@ def avg_pool2d(xp, x, *, kernel, stride=None):
 
     def vjp(g):
         share = g * scale
-        dx = xp.scatter_add(share, index=cuts[0], shape=shape)
-        for cut in cuts[1:]:
-            dx = dx + xp.scatter_add(share, index=cut, shape=shape)
-        return (dx,)
+        return (_spread(xp, (share for _ in cuts), cuts, shape),)
 
     return xp.sum(xp.stack([x[cut] for cut in cuts]), axis=0) * scale, vjp
 
@@ -149,10 +158,3 @@ def circular_convolution(xp, weights, offsets):
 
     return (_total([part * offsets[..., k:k + 1] for k, part in enumerate(shifted)]),
             lambda g: (lambda: to_weights(g), lambda: to_offsets(g)))
-
-
-def _total(parts):
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total

@@ -49,8 +49,8 @@ def take_along_axis(xp, x, indices, *, axis):
 @op(examples=lambda rng: [(rng.normal(size=(3, 4)),), (rng.normal(size=(3, 4)), {"axis": 0})])
 def sort(xp, x, *, axis=-1):
     """x in ascending order along an axis, equal elements as they came. The order itself counts as constant."""
-    order = xp.argsort(x, axis=axis)
-    back = xp.argsort(order, axis=axis)
+    order = xp.argsort(x, axis=axis, kind="stable")
+    back = xp.argsort(order, axis=axis, kind="stable")
     return xp.take_along_axis(x, order, axis=axis), lambda g: (xp.take_along_axis(g, back, axis=axis),)
 
 

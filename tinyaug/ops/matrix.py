@@ -99,7 +99,7 @@ def einsum(xp, *operands, subscripts):
 @op(examples=lambda rng: [(rng.normal(size=3), rng.normal(size=4)), (rng.normal(size=(2, 2)), rng.normal(size=3))])
 def outer(xp, x, y):
     """Every product of an element of x with one of y: (size of x, size of y)."""
-    column, row = x.reshape((-1, 1)) if x.size else x.reshape((0, 1)), y.reshape((1, y.size))
+    column, row = x.reshape((x.size, 1)), y.reshape((1, y.size))
     return (column * row,
             lambda g: (xp.sum(g * row, axis=1).reshape(x.shape), xp.sum(g * column, axis=0).reshape(y.shape)))
 

@@ -1,5 +1,7 @@
 """Reductions: many numbers in, one out, along one axis, several, or all. axis and keepdims are NumPy's."""
 
+from math import prod as product
+
 from numpy.exceptions import AxisError
 
 from tinyaug.autograd import op
@@ -14,15 +16,7 @@ def axes(rng, make=None):
 
 def distinct(rng, *shape):
     """Different numbers in random order, at least 0.1 apart."""
-    x = rng.permutation(1.0 * rng.integers(1, 2) * range(int(_product(shape)))) * 0.1
-    return x.reshape(shape)
-
-
-def _product(shape):
-    total = 1
-    for size in shape:
-        total *= size
-    return total
+    return rng.permutation(product(shape)).reshape(shape) * 0.1
 
 
 def several(x):
@@ -54,7 +48,7 @@ def kept_shape(shape, axis):
 
 def count(shape, axis):
     """How many numbers go into one."""
-    return _product([shape[a] for a in reduced_axes(len(shape), axis)])
+    return product([shape[a] for a in reduced_axes(len(shape), axis)])
 
 
 def result_shape(shape, axis, keepdims):
@@ -117,8 +111,7 @@ def prod(xp, x, *, axis=None, keepdims=False):
     stay = tuple(i for i in range(len(shape)) if i not in gone)
 
     def vjp(g):
-        rows = xp.transpose(x, stay + gone).reshape(tuple(shape[i] for i in stay) + (-1,) if x.size else
-                                                    tuple(shape[i] for i in stay) + (count(shape, axis),))
+        rows = xp.transpose(x, stay + gone).reshape(tuple(shape[i] for i in stay) + (count(shape, axis),))
         others = _products_of_others(xp, rows)
         others = xp.transpose(others.reshape(tuple(shape[i] for i in stay + gone)), _inverse(stay + gone))
         return (g.reshape(kept_shape(shape, axis)) * others,)
