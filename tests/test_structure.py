@@ -13,7 +13,7 @@ pytestmark = pytest.mark.host            # reads files
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for room in ("tinyaug", "tasks", "viz") for path in (ROOT / room).rglob("*.py"))
 
-TAPE = {"tensor", "autograd", "backward", "derivatives"}
+TAPE = {"tensor", "arguments", "autograd", "backward", "derivatives"}
 SUBSTRATE = {"arrays", "strict", "ops"} | TAPE
 MODEL_ROOMS = {"memory", "attention", "halting", "programmer"}
 MAY_IMPORT = {

@@ -25,8 +25,9 @@ from itertools import count
 
 import numpy as np
 
-from tinyaug.arrays import NAMESPACES, default_dtype, device_of, to_device
-from tinyaug.tensor import OPS, Tensor, as_array, as_tensor, stop_gradient, wrap
+from tinyaug.arguments import MISUSE, named, settle
+from tinyaug.arrays import NAMESPACES
+from tinyaug.tensor import OPS, Tensor, as_tensor, stop_gradient, wrap
 
 __all__ = ["Tensor", "Node", "OPS", "op", "no_grad", "tracking", "is_tracking", "stop_gradient", "observe", "as_tensor",
            "recorder", "recording"]
@@ -36,7 +37,6 @@ _tracking = True           # whether ops leave Nodes behind
 observers: list = []       # the callbacks of `observe`
 active_modules: list = []  # the modules that are being called at this moment, outermost first
 _recorder = None           # what notes array calls instead of computing them, while tinyaug.record is at work
-_SCALARS = (float, int, bool)
 _new = object.__new__      # results are filled in by hand: an __init__ would be one more call for every op
 
 
@@ -136,12 +136,12 @@ def op(*, examples, constant=(), adapt=None):
                     arrays.append(x)
                     odd = True
             if odd:
-                args, arrays, kind = _settle(name, args, arrays, fixed)
+                args, arrays, kind = settle(name, args, fixed)
             xp = NAMESPACES[kind]
             try:
                 result, vjp = body(xp, *arrays, **keywords)
-            except _MISUSE as error:
-                raise _named(error, body, arrays, keywords) from error
+            except MISUSE as error:
+                raise named(error, body, arrays, keywords) from error
             return _result(xp, kind, apply, args, keywords, arrays, result, vjp if tracked and _tracking else None)
 
         @wraps(body)
@@ -154,8 +154,8 @@ def op(*, examples, constant=(), adapt=None):
             xp = NAMESPACES[kind]
             try:
                 result, vjp = body(xp, data, **keywords)
-            except _MISUSE as error:
-                raise _named(error, body, [data], keywords) from error
+            except MISUSE as error:
+                raise named(error, body, [data], keywords) from error
             if not (x.requires_grad and _tracking):
                 vjp = None
             if type(result) is not kind or observers:
@@ -174,8 +174,8 @@ def op(*, examples, constant=(), adapt=None):
             xp = NAMESPACES[kind]
             try:
                 result, vjp = body(xp, data, other, **keywords)
-            except _MISUSE as error:
-                raise _named(error, body, [data, other], keywords) from error
+            except MISUSE as error:
+                raise named(error, body, [data, other], keywords) from error
             if not (_tracking and (x.requires_grad or y.requires_grad)):
                 vjp = None
             if type(result) is not kind or observers:
@@ -191,65 +191,6 @@ def op(*, examples, constant=(), adapt=None):
         return apply
 
     return decorate
-
-
-_MISUSE = ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError
-
-
-def _named(error, body, arrays, keywords):
-    """The error of a body with the op, its arguments and their shapes before what NumPy says of it.
-
-    An attribute that a number lacks is a wrong type, a division by a rank of 0 is a wrong axis.
-    """
-    name, said = body.__name__, str(error).partition("\n")[0]
-    if said.startswith(name) and "Input operand" not in said:        # ours; NumPy says matmul's name, not its shapes
-        text = said
-    else:
-        words = [p.name for p in inspect.signature(body).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
-        what = [f"{words[min(i, len(words) - 1)]} {getattr(x, 'shape', x)}" for i, x in enumerate(arrays)]
-        what += [f"{word}={value}" for word, value in keywords.items()]
-        text = f"{name}: {', '.join(what)}: {said}"
-    kinds = np.exceptions.AxisError, IndexError, ValueError, TypeError
-    if isinstance(error, kinds):
-        return next(kind for kind in kinds if isinstance(error, kind))(text)
-    return TypeError(text) if isinstance(error, AttributeError) else ValueError(text)
-
-
-def _settle(name, args, arrays, fixed):
-    """The slow path of a call: plain numbers, arrays and lists among the arguments, or Tensors that disagree."""
-    args = tuple(args)
-    if not any(isinstance(x, Tensor) for i, x in enumerate(args) if i not in fixed):
-        args = tuple(x if i in fixed else wrap(as_array(x, None, name), False, None) for i, x in enumerate(args))
-    args = tuple(x if not (i in fixed and isinstance(x, (list, tuple))) else np.asarray(x) for i, x in enumerate(args))
-    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
-    tensors = [(i, x.data) for i, x in enumerate(args) if isinstance(x, Tensor)]
-    lead = next((data for i, data in tensors if i not in fixed), arrays[0])
-    kind = type(lead)
-    floats = [data for i, data in tensors if i not in fixed and data.dtype.kind == "f"]
-    dtype = floats[0].dtype if floats else None
-    if dtype is None and (name == "divide" or any(type(x) is float for i, x in enumerate(arrays) if i not in fixed)):
-        dtype = default_dtype()                # integers that meet a fraction
-    for data in floats:
-        if data.dtype != dtype:
-            raise TypeError(f"{name}: Tensors of dtypes {dtype} and {data.dtype}; convert one with astype")
-    settled = []
-    for i, data in enumerate(arrays):
-        if i not in fixed and type(data) in _SCALARS:
-            settled.append(data)
-            continue
-        if type(data) not in NAMESPACES:
-            data = np.asarray(data)
-            if kind is not np.ndarray and data.ndim == 0:
-                data = to_device(data, device_of(lead))
-        if data.dtype.kind not in "fiub":
-            raise TypeError(f"{name}: argument {i} is of dtype {data.dtype}, expected real numbers")
-        if i not in fixed and dtype is not None and data.dtype != dtype:
-            data = data.astype(dtype)
-        if type(data) is not kind:
-            raise TypeError(f"{name}: argument {i} is on {device_of(data)}, the others on {device_of(lead)}; "
-                            f"move it with .to({device_of(lead)!r})")
-        settled.append(data)
-    return args, settled, kind
 
 
 @contextmanager

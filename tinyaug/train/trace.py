@@ -17,7 +17,8 @@ from tinyaug.nn.module import Module, active
 
 PACKAGE = Path(__file__).parents[1]
 ENGINE = (str(PACKAGE / "ops"), str(PACKAGE / "train"), str(PACKAGE / "nn" / "module.py"),
-          *(str(PACKAGE / f"{name}.py") for name in ("arrays", "autograd", "backward", "derivatives", "strict", "tensor")))
+          *(str(PACKAGE / f"{name}.py") for name in ("arguments", "arrays", "autograd", "backward", "derivatives", "strict",
+                                                    "tensor")))
 
 
 @dataclass(frozen=True)
