@@ -3,6 +3,8 @@
 A network that has learned to use its memory writes each vector to a slot of its own, goes back to the first one at
 the delimiter, and reads them in order. Then the length does not matter, and what was learned on 20 vectors holds for
 50. A network that keeps everything in its hidden state (`--model lstm`) has no such way.
+
+The functions below are those that tasks/task.py describes; TASK, at the end, names them.
 """
 
 from math import log

@@ -10,7 +10,7 @@ from tinyaug import ops
 
 __all__ = ["cosine_similarity", "content_weights", "interpolate", "shift", "sharpen"]
 
-EPSILON = 1e-8     # squared, it keeps the norm of a zero row away from 0; against a row of length 1 it is nothing
+EPSILON = 1e-8     # added to a squared length: a zero row's norm stays away from 0, that of a row of length 1 stays 1
 
 
 def cosine_similarity(key, memory):

@@ -10,7 +10,7 @@ __all__ = ["MemoryAugmented", "AugmentedState"]
 
 
 class AugmentedState(NamedTuple):
-    """State of both parts."""
+    """State of both parts. That of the memory has a field `reads` (B, R, W): what was read at the last step."""
 
     controller: Any
     memory: Any
@@ -43,7 +43,11 @@ class MemoryAugmented(Module):
 
     def forward(self, x, state):
         hidden, reads, state = self.think(x, state)
-        return self.output(ops.concatenate([hidden, reads], axis=-1)), state
+        return self.answer(hidden, reads), state
+
+    def answer(self, hidden, reads):
+        """y (B, O) from what `think` gives."""
+        return self.output(ops.concatenate([hidden, reads], axis=-1))
 
     def think(self, x, state):
         """One step up to what the output sees: hidden (B, H), reads (B, R W) and the state."""
@@ -63,7 +67,6 @@ class MemoryAugmented(Module):
         steps = []
         for x in ops.unstack(inputs, axis=0):
             hidden, reads, state = self.think(x, state)
-            output = self.output(ops.concatenate([hidden, reads], axis=-1))
-            orders = self.memory.layout.split(self.control(hidden))
-            steps.append({"output": output, "hidden": hidden, **state.memory._asdict(), **orders})
+            orders = self.memory.layout.split(self.control(hidden))       # once more: `think` keeps them to itself
+            steps.append({"output": self.answer(hidden, reads), "hidden": hidden, **state.memory._asdict(), **orders})
         return {name: ops.stack([step[name] for step in steps]) for name in steps[0]}

@@ -11,7 +11,9 @@ __all__ = ["ControlLayout"]
 class ControlLayout:
     """An ordered table: groups of heads, and for each head of a group its (name, size, squashing function).
 
-    groups: [(number of heads, [(name, size, squash), ...]), ...]
+    owner:  the name to use in errors
+    groups: [(number of heads, [(name, size, squashing function), ...]), ...]
+    size:   of the whole vector: for each group, for each of its heads, the parts in order
 
     One vector in, named and squashed parts out.
     """

@@ -50,6 +50,7 @@ class NTMMemory(Module):
     memory_start: "constant" (1e-6 everywhere; Collier and Beel 2018), "noise" (fixed, uniform in +-1/sqrt(N + W)) or
                   "learned" (the paper's "bias values")
     weights_start: "first" (all heads on slot 0), "zero" (nowhere) or "even"
+    raises:       ValueError for sizes below 1, shifts that are even or more than slots, or an unknown start
 
     Deviation: the paper's (2) and (5) have M_t, here it is M_{t-1}: what is written is found and read a step later.
 
@@ -105,6 +106,7 @@ class NTMMemory(Module):
 
 
 def _start_memory(start, slots, width, rng):
+    """What every sequence finds in the memory: (N, W), a Parameter where it is learned, else a Constant."""
     if start == "constant":
         return Constant(initialise.constant((slots, width), 1e-6))
     limit = (slots + width) ** -0.5
@@ -116,6 +118,7 @@ def _start_memory(start, slots, width, rng):
 
 
 def _start_weights(start, heads, slots):
+    """Where the heads are before the first step: (H, N)."""
     weights = initialise.zeros((heads, slots))
     if start == "first":
         weights[:, 0] = 1.0

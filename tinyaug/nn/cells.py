@@ -117,7 +117,10 @@ class RNN(Module):
 
 
 class FeedForward(Module):
-    """A core that remembers nothing: y = tanh(x W + b). With a memory beside it, all that it knows is in the memory."""
+    """A core that remembers nothing: y = tanh(x W + b). With a memory beside it, all that it knows is in the memory.
+
+    x: (B, D) -> (B, H); the state is ()
+    """
 
     def __init__(self, input_size, output_size, *, rng):
         self.input_size, self.output_size = input_size, output_size
@@ -131,7 +134,7 @@ class FeedForward(Module):
 
 
 class Readout(Module):
-    """A linear layer in the place of a core, y = x W + b: the last of a Stack."""
+    """A linear layer in the place of a core, y = x W + b: the last of a Stack. x: (B, D) -> (B, H); the state is ()."""
 
     def __init__(self, input_size, output_size, *, rng):
         self.input_size, self.output_size = input_size, output_size

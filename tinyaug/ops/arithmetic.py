@@ -7,10 +7,12 @@ from tinyaug.ops.limits import largest, nonzero, tiniest
 
 
 def pair(rng):
+    """Examples of two arrays: of one shape, and of two that broadcast."""
     return [(rng.normal(size=(3, 4)), rng.normal(size=(3, 4))), (rng.normal(size=(2, 1, 3)), rng.normal(size=(4, 1)))]
 
 
 def positive_pair(rng):
+    """Examples of two arrays, the first positive."""
     return [(rng.uniform(0.5, 2, (3, 4)), rng.normal(size=(3, 4))), (rng.uniform(0.5, 2, (2, 3)), rng.normal(size=3))]
 
 

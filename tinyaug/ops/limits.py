@@ -9,6 +9,8 @@ import numpy as np
 
 
 class _Limits(dict):
+    """{dtype: its limit}, with an error that says what to do for a dtype that has none."""
+
     def __missing__(self, dtype):
         raise TypeError(f"got {dtype}, expected a floating dtype; convert with astype")
 

@@ -35,6 +35,10 @@ class Optimiser:
     noise:      eta of Gaussian noise of variance eta / (1 + t)^0.55 at step t = 0, 1, ..., added to the
                 clipped gradient, drawn from `rng` (Neelakantan et al. 2015, "Adding gradient noise", eq. 1)
     raises:     ValueError for no parameters, mixed dtypes or devices, or noise without rng
+
+    flat:       all parameters, one after the other; gradient: theirs, in that order, as `measure` gathered them
+    norm:       the gradient's, before clipping; count: steps taken. Both are 0-d arrays
+    measured:   True between `measure` and the step that uses it
     """
 
     slots: tuple[str, ...] = ()  # the vectors that a rule remembers, zeros at first
@@ -138,6 +142,7 @@ class Optimiser:
             array[...] = self._to_device(state[name])
 
     def _clip(self, g: Any) -> Any:
+        """The gradient within clip_value, element by element, then within clip_norm as a whole."""
         if self.clip_value is not None:
             g = self.xp.clip(g, -self.clip_value, self.clip_value)
         if self.clip_norm is not None:  # times 1 up to the bound and bound / norm above it, without a branch
@@ -166,7 +171,11 @@ class SGD(Optimiser):
 
 
 class Momentum(Optimiser):
-    """Gradient descent with a velocity: v <- momentum v - rate g; w <- w + v (Polyak 1964)."""
+    """Gradient descent with a velocity (Polyak 1964).
+
+        v <- momentum v - rate g
+        w <- w + v
+    """
 
     slots = ("velocity",)
     velocity: Any
