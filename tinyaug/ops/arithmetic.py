@@ -6,6 +6,11 @@ from tinyaug.autograd import op
 from tinyaug.ops.limits import largest, nonzero, tiniest
 
 
+def one(rng):
+    """An example of one array."""
+    return [(rng.normal(size=(3, 4)),)]
+
+
 def pair(rng):
     """Examples of two arrays: of one shape, and of two that broadcast."""
     return [(rng.normal(size=(3, 4)), rng.normal(size=(3, 4))), (rng.normal(size=(2, 1, 3)), rng.normal(size=(4, 1)))]
@@ -98,13 +103,13 @@ def _share(x, y, g):
     return ((x > y).astype(g.dtype) + (x >= y).astype(g.dtype)) * 0.5
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
+@op(examples=one)
 def negative(xp, x):
     """-x."""
     return -x, lambda g: (-g,)
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
+@op(examples=one)
 def positive(xp, x):
     """+x, a copy."""
     return +x, lambda g: (g,)
@@ -122,7 +127,7 @@ def sign(xp, x):
     return xp.sign(x), None
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
+@op(examples=one)
 def square(xp, x):
     """x ** 2."""
     return x * x, lambda g: (2 * g * x,)
@@ -145,14 +150,14 @@ def reciprocal(xp, x):
     return 1 / x, vjp
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
+@op(examples=one)
 def exp(xp, x):
     """e ** x."""
     y = xp.exp(x)
     return y, lambda g: (g * xp.minimum(y, largest(g)),)
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
+@op(examples=one)
 def expm1(xp, x):
     """e ** x - 1, exact for small x."""
     y = xp.expm1(x)
@@ -184,13 +189,13 @@ def logaddexp(xp, x, y):
     return z, vjp
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
+@op(examples=one)
 def sin(xp, x):
     """Sine."""
     return xp.sin(x), lambda g: (g * xp.cos(x),)
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),)])
+@op(examples=one)
 def cos(xp, x):
     """Cosine."""
     return xp.cos(x), lambda g: (-g * xp.sin(x),)

@@ -2,6 +2,7 @@
 
 from tinyaug.arrays import default_dtype
 from tinyaug.autograd import op
+from tinyaug.ops.arithmetic import one
 
 
 def pair(rng):
@@ -10,10 +11,6 @@ def pair(rng):
 
 def truths(rng):
     return [(rng.normal(size=(3, 4)) > 0, rng.normal(size=(3, 4)) > 0)]
-
-
-def one(rng):
-    return [(rng.normal(size=(3, 4)),)]
 
 
 @op(examples=pair)

@@ -3,15 +3,12 @@
 from math import pi, sqrt
 
 from tinyaug.autograd import op
-from tinyaug.ops.arithmetic import apart
+from tinyaug.ops.arithmetic import apart, one
 from tinyaug.ops.limits import ceiling, tiniest
 
 
-def one(rng):
-    return [(rng.normal(size=(3, 4)),)]
-
-
 def kinked(rng):
+    """An example of one array that stays away from 0, where a function has a corner."""
     return [(apart(rng, 3, 4),)]
 
 
