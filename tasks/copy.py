@@ -30,7 +30,7 @@ NTM = {
 }
 MODELS = {
     "ntm": NTM,
-    "ntm-feedforward": NTM | {},
+    "ntm-feedforward": NTM,
     "lstm": {"steps": 20000, "batch": 16, "validate_every": 500, "rate": 3e-4, "half_rate": 10000, "epsilon": 1e-16,
              "clip_value": 10.0, "bits": 8, "max_length": 20, "hidden": 256, "layers": 3},
 }

@@ -6,10 +6,12 @@ from tinyaug.ops.arithmetic import one
 
 
 def pair(rng):
+    """An example of two arrays that broadcast."""
     return [(rng.normal(size=(3, 4)), rng.normal(size=4))]
 
 
 def truths(rng):
+    """An example of two arrays of truth values."""
     return [(rng.normal(size=(3, 4)) > 0, rng.normal(size=(3, 4)) > 0)]
 
 

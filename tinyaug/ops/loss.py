@@ -15,6 +15,7 @@ def _reduce(xp, loss, reduction):
 
 
 def likely(rng):
+    """Examples of logits and probabilities, with every reduction."""
     return [(rng.normal(size=(3, 4)), rng.uniform(0, 1, (3, 4)), {"reduction": r}) for r in ("mean", "sum", "none")]
 
 

@@ -13,6 +13,7 @@ __all__ = ["Program"]
 
 WRITE_OUT = 5                              # at this run: writing out takes as long as some ten runs
 LONGEST = 20_000                           # steps: compiling more lines takes 5 KB of memory for each
+# functions that are no ufuncs, but take out=
 WITH_OUT = {np.clip, np.take, np.cumsum, np.cumprod, np.einsum, np.prod, np.argmax, np.argmin}
 
 
@@ -54,7 +55,10 @@ class Program:
 
 
 def _write_out(steps):
-    """The steps as one Python function, a line each: a sixth faster than a loop over (function, arguments)."""
+    """The steps as one Python function, a line each: a sixth faster than a loop over (function, arguments).
+
+    Its source holds made-up names alone (x0(x1, x2)); `known` says what they are.
+    """
     names, known = {}, {}
 
     def name(x):
@@ -73,7 +77,7 @@ def _emit(call, arrays):
     args = substitute(call.args, arrays)
     function = call.function
     if call.out is None:
-        return [] if np.shares_memory(*args) and args[0] is args[1] else [(np.copyto, args)]
+        return [] if args[0] is args[1] else [(np.copyto, args)]
     out = arrays[call.out]
     if is_view(call):
         if np.may_share_memory(out, args[0]) or out.size == 0:
@@ -121,6 +125,7 @@ def _unshaped(out, call, source):
 
 
 def _copy_where(out, x, condition):
+    """copyto by position only, as a step calls it."""
     np.copyto(out, x, where=condition)
 
 

@@ -12,6 +12,7 @@ from tinyaug.tensor import Tensor
 __all__ = ["Recorder"]
 
 ASKED = {np.shape, np.ndim, np.size, np.result_type}       # what an array is, known without its values
+# what they give has a shape that depends on values
 BY_VALUE = {np.unique, np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.bincount, np.trim_zeros,
             np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d}
 
@@ -32,10 +33,12 @@ class Recorder:
         self.label = ("", "")              # (op, module) that the next calls belong to
         self.modules: dict = {}            # Node, or leaf -> the module that was active when it was made, or first used
         self.names: dict = {}              # id of an outermost module -> (the module, {id: dotted name} below it)
+        # (function, signatures of its arguments) -> (shape, dtype): worked out once, in this run or the one before
         self.results: dict = {} if first is None else first.results
         self.count = 0
 
     def slot(self, shape, dtype, origin, array=None):
+        """The next Slot."""
         self.count += 1
         return Slot(self.count, tuple(shape), np.dtype(dtype), origin, array)
 
@@ -168,6 +171,7 @@ class Recorder:
 
 
 def _refuse_data_dependent(function, args):
+    """raises: RecordError for a result whose shape is not known before the values are"""
     index = args[1] if function is take_index else ()
     if function in BY_VALUE or function is np.repeat and isinstance(args[1], Slot) or any(
             isinstance(part, Slot) and part.dtype.kind == "b" for part in (index if type(index) is tuple else (index,))):

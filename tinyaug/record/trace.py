@@ -23,6 +23,7 @@ from tinyaug.tensor import Tensor
 
 __all__ = ["RecordError", "Traced", "error", "stand_in", "values_refused"]
 
+# folders whose lines an error does not name
 NOT_THE_USERS = str(Path(__file__).parents[1]), str(Path(np.__file__).parent)
 
 
@@ -42,6 +43,7 @@ def error(text):
 
 
 def _refuse(text):
+    """A method that raises RecordError."""
     def method(self, *_, **__):
         raise error(text)
     return method
@@ -132,6 +134,7 @@ def _constant_maker(function):
 
 
 def _like(function):
+    """zeros_like and the like: of a Traced, a constant."""
     def make(x, *args, **keywords):
         if not isinstance(x, Traced):
             return function(x, *args, **keywords)
