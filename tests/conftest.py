@@ -10,7 +10,7 @@ from functools import wraps
 import numpy as np
 import pytest
 
-from tinyaug import autograd, backward, derivatives, ops, tensor
+from tinyaug import arguments, autograd, backward, derivatives, ops, tensor
 from tinyaug.arrays import to_device
 
 
@@ -43,7 +43,7 @@ def tensors_on_the_device(request, device, monkeypatch):
     """Moves host arrays where they become Tensors, meet one in an op, index one, or are its cotangent."""
     if device == "cpu":
         return
-    as_array, settle, first = tensor.as_array, autograd._settle, backward._first_cotangent
+    as_array, settle, first = tensor.as_array, arguments.settle, backward._first_cotangent
 
     def moved(x):
         return to_device(x, device) if isinstance(x, np.ndarray) else x
@@ -53,15 +53,15 @@ def tensors_on_the_device(request, device, monkeypatch):
             return tuple(map(moved_index, x))
         return moved(np.asarray(x) if isinstance(x, list) else x)
 
-    def settled(name, args, arrays, fixed):
-        return settle(name, [moved(x) for x in args], [moved(x) for x in arrays], fixed)
+    def settled(name, args, fixed):
+        return settle(name, [moved(x) for x in args], fixed)
 
     def indexed(op):
         return wraps(op)(lambda x, index, **keywords: op(x, index=moved_index(index), **keywords))
 
-    for module in (tensor, autograd, derivatives):
+    for module in (tensor, arguments, derivatives):
         monkeypatch.setattr(module, "as_array", lambda *args: moved(as_array(*args)))
-    monkeypatch.setattr(autograd, "_settle", settled)
+    monkeypatch.setattr(autograd, "settle", settled)
     monkeypatch.setattr(backward, "_first_cotangent", lambda y, g, create: first(y, moved(g), create))
     for name in ("getitem", "scatter_add"):
         monkeypatch.setitem(autograd.OPS, name, indexed(autograd.OPS[name]))
