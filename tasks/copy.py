@@ -21,12 +21,15 @@ from tinyaug.train.optimise import RMSProp
 LENGTHS = (10, 20, 30, 50, 80, 120)     # trained on 1 to 20
 UNSEEN = 50                             # the length of the figures
 
+# Where both heads start decides most (see NTMMemory); the rest was tried on a few seeds each, docs/copy.md tells what.
+# epsilon: the gradients of a network that has learned to copy are some 1e-5, so that the square root of 1e-11 takes the
+# edge off its steps; with next to nothing there, a step stays as long as ever and what was learned is lost more often.
 NTM = {
     "steps": 10000, "batch": 16, "validate_every": 100,
     "rate": 1e-3, "half_rate": 1500, "epsilon": 1e-11, "clip_value": 10.0,
     "bits": 8, "max_length": 20,
     "slots": 128, "width": 20, "read_heads": 1, "write_heads": 1, "shifts": 3,
-    "memory_start": "constant", "weights_start": "first", "hidden": 100, "layers": 1,
+    "memory_start": "constant", "weights_start": "first", "hidden": 100,
 }
 MODELS = {
     "ntm": NTM,
@@ -122,7 +125,8 @@ def trained_lengths(model, config, rng, sequences):
 def validate(model, config, rng):
     """Solved: sure of every trained length, and of 1,000 of the longest sequences not one wrong.
 
-    A first look at 100 sequences decides whether the long test is worth its seconds.
+    A first look at 100 sequences decides whether the long test is worth its seconds. 0.02 and 0.05 bits stand well clear
+    of the 0.1 of the bar, which fresh sequences will be held to.
     """
     longest = measure(model, config, rng, config["max_length"], 100)
     found = {"bits": longest["bits_per_sequence"], "accuracy": longest["sequence_accuracy"]}

@@ -140,6 +140,7 @@ CASES = [
     ("split", "does not divide", lambda: ops.split(T(5, 2), 2), "size 5 does not divide into 2"),
     ("split", "axis", lambda: ops.split(T(5, 2), 2, axis=4), "axis 4 is out of bounds for array of dimension 2"),
     ("pad", "too few widths", lambda: ops.pad(T(2, 3), ((1, 1),)), "1 pairs of widths for 2 axes"),
+    ("pad", "another mode", lambda: ops.pad(T(2), 1, "edge"), "expected 'constant'"),
     ("pad", "negative width", lambda: ops.pad(T(2), -1), "negative"),
     ("roll", "axis", lambda: ops.roll(T(2, 3), 1, axis=5), NO_AXIS),
     ("tile", "negative", lambda: ops.tile(T(2), -1), "negative"),

@@ -135,8 +135,13 @@ def _section_sizes(size, where):
 
 @op(examples=lambda rng: [(rng.normal(size=(2, 3)), {"pad_width": ((1, 0), (2, 1))}),
                           (rng.normal(size=(2, 3)), {"pad_width": 1, "constant_values": 2.0})])
-def pad(xp, x, *, pad_width, constant_values=0.0):
-    """A border of a constant around x; pad_width is ((before, after), ...) an axis, or one number for all."""
+def pad(xp, x, *, pad_width, mode="constant", constant_values=0.0):
+    """A border of a constant around x; pad_width is ((before, after), ...) an axis, or one number for all.
+
+    raises: ValueError for another of NumPy's modes
+    """
+    if mode != "constant":
+        raise ValueError(f"pad: mode {mode!r}, expected 'constant'")
     ndim = len(x.shape)
     widths = tuple(tuple(w) for w in pad_width) if hasattr(pad_width, "__iter__") else ((pad_width, pad_width),) * ndim
     if len(widths) != ndim:
