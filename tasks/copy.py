@@ -36,7 +36,8 @@ MODELS = {
     # With no state of its own the controller learns faster, and what it learned is lost more easily: a larger epsilon.
     "ntm-feedforward": NTM | {"half_rate": 3000, "epsilon": 1e-8, "enough": 0.005, "proof": 4000},
     "lstm": {"steps": 20000, "batch": 16, "validate_every": 500, "enough": 0.02, "proof": 1000, "rate": 3e-4,
-             "half_rate": 10000, "epsilon": 1e-16, "clip_value": 10.0, "bits": 8, "max_length": 20, "hidden": 256, "layers": 3},
+             "half_rate": 10000, "epsilon": 1e-16, "clip_value": 10.0, "bits": 8, "max_length": 20, "hidden": 256,
+             "layers": 3},
 }
 
 
@@ -136,7 +137,7 @@ def validate(model, config, rng):
     found = {"bits": longest["bits_per_sequence"], "accuracy": longest["sequence_accuracy"]}
     if found["bits"] < config["enough"] and found["accuracy"] == 1.0:
         found["accuracy"] = measure(model, config, rng, config["max_length"], config["proof"])["sequence_accuracy"]
-        found["bits_all"] = trained_lengths(model, config, rng, 200)
+        found["bits_all"] = trained_lengths(model, config, rng, config["proof"] // 5)
         found["done"] = found["accuracy"] == 1.0 and found["bits_all"] < 0.05
     return found
 
