@@ -144,7 +144,7 @@ def validate(model, config, rng):
 
 def evaluate(model, config, rng):
     rows = [measure(model, config, rng, length, 1000 if length == 20 else 200) for length in LENGTHS]
-    return {"metrics": {"bits_per_sequence": trained_lengths(model, config, rng, 100)}, "by_length": rows}
+    return {"metrics": {"bits_per_sequence": trained_lengths(model, config, rng, 500)}, "by_length": rows}
 
 
 def targets(config, result):
