@@ -294,7 +294,7 @@ def moves(data, shape):
             lambda x: ops.broadcast_to(x, (2, *shape)),
             lambda x: np.broadcast_to(x, (2, *shape)),
         ),
-        "pad": (lambda x: ops.pad(x, widths, -1), lambda x: np.pad(x, widths, constant_values=-1)),
+        "pad": (lambda x: ops.pad(x, widths, constant_values=-1), lambda x: np.pad(x, widths, constant_values=-1)),
         "sort": (lambda x: ops.sort(x, axis), lambda x: np.sort(x, axis)),
         "concatenate": (lambda x: ops.concatenate([x, x], axis), lambda x: np.concatenate([x, x], axis)),
         "stack": (lambda x: ops.stack([x, x], axis), lambda x: np.stack([x, x], axis)),

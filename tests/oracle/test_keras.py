@@ -126,7 +126,7 @@ def pooled(op, rank):
         if padding == "same":
             widths = ((0, 0), *(same_padding(n, k, s) for n, k, s in zip(x.shape[1:], kernel, stride, strict=True)))
         if op is ops.max_pool2d:
-            y = op(ops.expand_dims(ops.pad(x, widths, -1e300), 0), kernel=kernel, stride=stride)[0]
+            y = op(ops.expand_dims(ops.pad(x, widths, constant_values=-1e300), 0), kernel=kernel, stride=stride)[0]
         else:  # Keras takes the mean of what is there, without the border
             y, share = (
                 op(ops.expand_dims(ops.pad(t, widths), 0), kernel=kernel, stride=stride)[0] for t in (x, ops.ones_like(x))
