@@ -22,8 +22,7 @@ LENGTHS = (10, 20, 30, 50, 80, 120)     # trained on 1 to 20
 UNSEEN = 50                             # the length of the figures
 
 # Where both heads start decides most (see NTMMemory); the rest was tried on a few seeds each, docs/copy.md tells what.
-# epsilon: the gradients of a network that has learned to copy are some 1e-5, so that the square root of 1e-11 takes the
-# edge off its steps; with next to nothing there, a step stays as long as ever and what was learned is lost more often.
+# epsilon: once a network has learned, its gradients are small, and without an epsilon RMSProp's steps stay as long as ever.
 NTM = {
     "steps": 10000, "batch": 16, "validate_every": 100, "enough": 0.02, "proof": 1000, "growing": 0,
     "rate": 1e-3, "half_rate": 1500, "epsilon": 1e-11, "clip_value": 10.0,
@@ -33,7 +32,7 @@ NTM = {
 }
 MODELS = {
     "ntm": NTM,
-    # A controller without a state sees only what it has just read: short sequences first, or one seed in five never begins;
+    # A controller without a state sees only what it has just read: short sequences first, or some seeds never begin;
     # and one sequence in some thousand still derails when all others are right, hence the longer proof.
     "ntm-feedforward": NTM | {"half_rate": 3000, "growing": 600, "proof": 4000},
     "lstm": {"steps": 20000, "batch": 16, "validate_every": 500, "enough": 0.02, "proof": 1000, "growing": 0, "rate": 3e-4,
