@@ -45,8 +45,11 @@ def main(arguments: list[str], names: Callable[[], list[str]] = names, load: Cal
             raise OptionError(f"got task {arguments[0]!r}, expected one of {', '.join(names())}")
         task = load(arguments[0])
         options = parser(task).parse_args(arguments[1:])
+        options.set = [f"{setting}={value}" for setting in task.choices
+                       if (value := getattr(options, setting)) is not None] + options.set
+        done = task.command(options, weights)
         from tasks import runner
-        return runner.run(task, options, weights)
+        return runner.run(task, options, weights) if done is None else done
     except OptionError as error:
         print(f"tasks: {error}", file=sys.stderr)
         return 2
@@ -93,6 +96,9 @@ def parser(task: Task) -> Parser:
     add("--quiet", action="store_true", help="no progress and no tables")
     add("--trace", type=Path, metavar="FILE", help="save named arrays of one run of the model as NPZ")
     add("--data", type=Path, metavar="PATH", help=task.data or "of no use here: the data are drawn")
+    for setting, values in task.choices.items():
+        add(f"--{setting}", choices=values, help=f"the same as --set {setting}=VALUE")
+    task.options(add)
     return result
 
 

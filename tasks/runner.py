@@ -164,27 +164,37 @@ class _Recording:
 
 def pretrained(task: Task, options: argparse.Namespace, weights: Path) -> int:
     """Evaluate shipped weights on fresh data drawn by the seed, or on `--data`."""
-    name = options.model or next(iter(task.models))
-    path = weights / f"{task.name}-{name}.npz"
-    if not path.exists():
-        shipped = [other.stem.removeprefix(f"{task.name}-")
-                   for other in sorted(weights.glob(f"{task.name}-*.npz"))]
-        raise OptionError(f"--pretrained: no weights of model {name} are shipped, expected one of "
-                          f"{', '.join(shipped) or 'none; train it without --pretrained'}")
-    _, arrays, meta = checkpoint.load(path)
     seed = DEFAULT_SEED if options.seed is None else options.seed
-    config = {**meta["config"], "seed": seed, "data": str(options.data) if options.data else None}
-    folder = options.out or _folder(task, options, name, "pretrained-")
+    model, config, training = shipped(task, options.model, weights, seed, options.data)
+    folder = options.out or _folder(task, options, config["model"], "pretrained-")
     if (folder / "config.json").exists() and _stored(task, folder).get("pretrained"):
         (folder / "config.json").unlink()       # made by such a command, and made again by this one
     with Run(folder, {**config, "pretrained": True}, device=options.device) as place:
-        model = task.build(config, streams(seed)["build"])
-        try:
-            model.load(arrays)
-        except (ValueError, KeyError) as error:
-            raise OptionError(f"--pretrained: {path} does not fit this model ({error})") from None
-        finish(task, _on_device(model, options.device), config, meta["training"], place, options)
+        finish(task, _on_device(model, options.device), config, training, place, options)
     return 0
+
+
+def shipped(task: Task, model: str | None, weights: Path, seed: int = DEFAULT_SEED,
+            data: Path | None = None) -> tuple[Any, Config, dict[str, Any]]:
+    """The model of shipped weights, its config, and what is known of its training.
+
+    The weights of a model that was trained on real data are a file of their own, NAME-MODEL-data.npz.
+    raises: OptionError where none are shipped, or they do not fit
+    """
+    name, kind = model or next(iter(task.models)), "-data" if data else ""
+    path = weights / f"{task.name}-{name}{kind}.npz"
+    if not path.exists():
+        names = [other for other in task.models if (weights / f"{task.name}-{other}{kind}.npz").exists()]
+        raise OptionError(f"--pretrained: no weights of model {name} are shipped{' for --data' if data else ''}, expected "
+                          f"one of {', '.join(names) or 'none; train it without --pretrained'}")
+    _, arrays, meta = checkpoint.load(path)
+    config = {**meta["config"], "seed": seed, "data": str(data) if data else None}
+    result = task.build(config, streams(seed)["build"])
+    try:
+        result.load(arrays)
+    except (ValueError, KeyError) as error:
+        raise OptionError(f"--pretrained: {path} does not fit this model ({error})") from None
+    return result, config, meta["training"]
 
 
 def finish(task: Task, model: Any, config: Config, training: dict[str, Any], place: Run,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Config = dict[str, Any]
@@ -15,8 +16,12 @@ class OptionError(Exception):
     """An option of the command line that cannot be: one line that names it and says what is allowed."""
 
 
-def _anything(config: Config) -> None:
-    """The check of a task whose settings may have any value."""
+def _anything(_: Any) -> None:
+    """The check of a task whose settings may have any value; the options of one that has none of its own."""
+
+
+def _nothing(options: Any, weights: Path) -> None:
+    """The command of a task that does nothing but train and evaluate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,10 @@ class Task:
     rate:      config, i -> learning rate of the i-th step; None where it stays what the optimiser was made with
     check:     raises ValueError, "key: got ..., expected ...", for a setting out of range
     data:      what a file given by `--data` holds; None where the task draws all its data
+    choices:   {setting of the recipe: the values that it may have}: `--ponder act` is `--set ponder=act`
+    options:   adds options of the task's own, by an ArgumentParser's add_argument
+    command:   options, folder of the shipped weights -> exit code, where one of its own options asks for something
+               else than training; None where none does
     """
 
     name: str
@@ -66,6 +75,9 @@ class Task:
     rate: Callable[[Config, int], float] | None = None
     check: Callable[[Config], None] = _anything
     data: str | None = None
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    options: Callable[[Callable], None] = _anything
+    command: Callable[[Any, Path], int | None] = _nothing
 
     def settings(self, model: str, changes: list[str], stored: Mapping[str, Any] | None = None) -> Config:
         """The recipe of a model, each setting as stored by a run, if it was, with changes "key=value" on top.
