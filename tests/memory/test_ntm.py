@@ -110,6 +110,16 @@ def test_starts_of_the_weightings():
         assert weights.tolist() == [[row] * 3] * 2
 
 
+def test_untrained_heads_stay_or_move():
+    """By the orders that a controller begins with, a head is on slot 3 after 3 steps, or where it was."""
+    for start, slot in (("still", 0), ("moving", 3)):
+        memory = memory_of(memory_start="constant", heads_start=start)
+        state = memory.initial_state(1)
+        for _ in range(3):
+            _, state = memory(Tensor([memory.control_start]), state)
+        assert state.weights.numpy().argmax(axis=-1).tolist() == [[slot] * 2], start
+
+
 def test_state_of_a_batch():
     state = memory_of(read_heads=2, write_heads=3).initial_state(6)
     assert isinstance(state, NTMState)
@@ -126,6 +136,7 @@ def test_state_of_a_batch():
     ({"width": 0}, "NTMMemory: 8 slots of width 0; expected at least 1 of each"),
     ({"memory_start": "zeros"}, "NTMMemory: memory_start 'zeros', expected constant, noise or learned"),
     ({"weights_start": "last"}, "NTMMemory: weights_start 'last', expected first, zero or even"),
+    ({"heads_start": "fast"}, "NTMMemory: heads_start 'fast', expected still or moving"),
 ])
 def test_the_constructor_refuses(options, says):
     with pytest.raises(ValueError, match=re.escape(says)):
@@ -164,3 +175,4 @@ def test_the_layout_cuts_groups_of_heads_in_order():
     assert parts["a"].numpy().tolist() == [[[0], [3]], [[100], [103]]]
     assert parts["b"].numpy().tolist() == [[[-1, -2], [-4, -5]], [[-101, -102], [-104, -105]]]
     assert parts["c"].numpy().tolist() == [[[6, 7, 8]], [[106, 107, 108]]]
+    assert layout.start(b=[1, 2], c=3).tolist() == [0, 1, 2, 0, 1, 2, 3, 3, 3]

@@ -168,6 +168,7 @@ def test_lengths_are_drawn_evenly_from_1_to_the_longest():
     ("shifts=17", "shifts: got 17, expected an odd number of at most slots=16"),
     ("shifts=-1", "shifts: got -1, expected an odd number of at most slots=16"),
     ("weights_start=nowhere", "weights_start: got 'nowhere', expected one of first, zero, even"),
+    ("heads_start=fast", "heads_start: got 'fast', expected one of still, moving"),
     ("memory_start=full", "memory_start: got 'full', expected one of constant, noise, learned"),
     ("clip_value=-1", "clip_value: got -1.0, expected more than 0"),
 ])

@@ -7,34 +7,19 @@ R heads address side by side, so a weighting is (B, R, N).
 """
 
 from tinyaug import ops
+from tinyaug.attention.attend import attention_weights
+from tinyaug.attention.scores import cosine as cosine_similarity
 
 __all__ = ["cosine_similarity", "content_weights", "interpolate", "shift", "sharpen"]
 
-EPSILON = 1e-8     # added to a squared length: a zero row's norm stays away from 0, that of a row of length 1 stays 1
-
-
-def cosine_similarity(key, memory):
-    """Cosine of the angle between each key and each row.
-
-        K[u, v] = u . v / (|u| |v|)                                                          NTM eq. (6)
-
-    key: (B, R, W), memory: (B, N, W) -> (B, R, N)
-
-    Deviation: |v| is sqrt(v . v + epsilon), so a zero row has similarity 0 and not 0/0.
-    """
-    key_length = ops.norm(key, axis=-1, keepdims=True, epsilon=EPSILON)                     # (B, R, 1)
-    row_length = ops.expand_dims(ops.norm(memory, axis=-1, epsilon=EPSILON), -2)            # (B, 1, N)
-    return key @ ops.swapaxes(memory, -1, -2) / (key_length * row_length)
-
-
 def content_weights(key, strength, memory):
-    """Attend to the rows that look like the key.
+    """Attend to the rows that look like the key: attention with the cosine as its score.
 
         w_c(i) = exp(strength K[key, M(i)]) / sum_j exp(strength K[key, M(j)])               NTM eq. (5)
 
     key: (B, R, W), strength: (B, R, 1) positive, memory: (B, N, W) -> (B, R, N), rows sum to 1
     """
-    return ops.softmax(strength * cosine_similarity(key, memory), axis=-1)
+    return attention_weights(key, memory, lambda key, memory: strength * cosine_similarity(key, memory))
 
 
 def interpolate(weights, before, gate):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from tinyaug import ops
 from tinyaug.nn.layers import Linear
-from tinyaug.nn.module import Module
+from tinyaug.nn.module import Module, Parameter
 
 __all__ = ["MemoryAugmented", "AugmentedState"]
 
@@ -36,6 +36,7 @@ class MemoryAugmented(Module):
         self.input_size, self.output_size = input_size, output_size
         self.controller, self.memory = controller, memory
         self.control = Linear(controller.output_size, memory.control_size, rng=rng)
+        self.control.bias = Parameter(memory.control_start)
         self.output = Linear(controller.output_size + memory.read_size, output_size, rng=rng)
 
     def initial_state(self, batch):

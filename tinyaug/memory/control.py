@@ -4,6 +4,7 @@ from functools import partial
 from itertools import accumulate
 
 from tinyaug import ops
+from tinyaug.nn import initialise
 
 __all__ = ["ControlLayout"]
 
@@ -42,6 +43,15 @@ class ControlLayout:
             pieces = ops.split(ops.reshape(group, (batch, heads, width)), inner, axis=-1)
             orders.update((name, squash(piece)) for (name, _, squash), piece in zip(parts, pieces))
         return orders
+
+    def start(self, **values):
+        """A control vector (size,) of zeros, but for the parts that are named: part=values, of all heads that have it."""
+        vector, at = initialise.zeros(self.size), 0
+        for heads, parts in self.groups:
+            for name, size, _ in parts * heads:
+                vector[at:at + size] = values.get(name, 0.0)
+                at += size
+        return vector
 
     def describe(self):
         """The table as text."""

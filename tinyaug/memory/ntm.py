@@ -50,19 +50,23 @@ class NTMMemory(Module):
     memory_start: "constant" (1e-6 everywhere; Collier and Beel 2018), "noise" (fixed, uniform in +-1/sqrt(N + W)) or
                   "learned" (the paper's "bias values")
     weights_start: "first" (all heads on slot 0), "zero" (nowhere) or "even"
+    heads_start:   "still" (all orders begin at 0) or "moving" (an untrained head goes on by one slot a step)
+    control_start: (control_size,), what `heads_start` means for the orders: the first bias of the layer that gives them
     raises:       ValueError for sizes below 1, shifts that are even or more than slots, or an unknown start
 
     Deviation: the paper's (2) and (5) have M_t, here it is M_{t-1}: what is written is found and read a step later.
 
     Deviation: the paper does not say where the heads start. A head that starts somewhere can learn to move on from
-    there; one that starts nowhere has to find a place first, and some seeds never do.
+    there; one that starts nowhere has to find a place first, and some seeds never do. Nor does it say how the orders
+    start. Heads that move have only to learn when to go back: without it, some seeds of a controller that has no state of
+    its own never begin.
     """
 
     state_notes = {"memory": lambda self: self.memory_start, "weights": lambda self: self.weights_start,
                    "reads": "learned vectors"}
 
     def __init__(self, *, slots, width, read_heads=1, write_heads=1, shifts=3, memory_start="constant",
-                 weights_start="first", rng):
+                 weights_start="first", heads_start="still", rng):
         if read_heads < 1 or write_heads < 1:
             raise ValueError(f"NTMMemory: {read_heads} read and {write_heads} write heads; expected at least one of each")
         if slots < 1 or width < 1:
@@ -71,6 +75,8 @@ class NTMMemory(Module):
             raise ValueError(f"NTMMemory: {shifts} shifts over {slots} slots; expected an odd number of at most {slots}")
         heads = read_heads + write_heads
         self.slots, self.width, self.read_heads, self.write_heads = slots, width, read_heads, write_heads
+        if heads_start not in ("still", "moving"):
+            raise ValueError(f"NTMMemory: heads_start {heads_start!r}, expected still or moving")
         self.memory_start, self.weights_start = memory_start, weights_start
         self.layout = ControlLayout("NTMMemory", [
             (heads, [("key", width, ops.tanh), ("strength", 1, ops.softplus), ("gate", 1, ops.sigmoid),
@@ -78,6 +84,8 @@ class NTMMemory(Module):
             (write_heads, [("erase", width, ops.sigmoid), ("add", width, ops.tanh)]),
         ])
         self.control_size, self.read_size = self.layout.size, read_heads * width
+        # moving: sigmoid(-2) = 12 % by content, the rest from where the head was; the last shift has 79 % of three
+        self.control_start = self.layout.start(**{"gate": -2.0, "shift": [0.0] * (shifts - 1) + [2.0]} if heads_start == "moving" else {})
         self.start_memory = _start_memory(memory_start, slots, width, rng)
         self.start_weights = Constant(_start_weights(weights_start, heads, slots))
         self.start_reads = Parameter(initialise.zeros((read_heads, width)))
