@@ -84,8 +84,9 @@ class NTMMemory(Module):
             (write_heads, [("erase", width, ops.sigmoid), ("add", width, ops.tanh)]),
         ])
         self.control_size, self.read_size = self.layout.size, read_heads * width
-        # moving: sigmoid(-2) = 12 % by content, the rest from where the head was; the last shift has 79 % of three
-        self.control_start = self.layout.start(**{"gate": -2.0, "shift": [0.0] * (shifts - 1) + [2.0]} if heads_start == "moving" else {})
+        # moving: 12 % (sigmoid of -2) by content, the rest from where the head was; 79 % of three shifts goes to the last
+        moving = {"gate": -2.0, "shift": [0.0] * (shifts - 1) + [2.0]}
+        self.control_start = self.layout.start(**moving if heads_start == "moving" else {})
         self.start_memory = _start_memory(memory_start, slots, width, rng)
         self.start_weights = Constant(_start_weights(weights_start, heads, slots))
         self.start_reads = Parameter(initialise.zeros((read_heads, width)))
