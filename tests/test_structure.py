@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "check": SUBSTRATE,
     "record": SUBSTRATE,
     "nn": SUBSTRATE,
-    "memory": SUBSTRATE | {"nn"},
+    # content addressing is attention: a memory may use these two files, which stand on ops and nn alone
+    "memory": SUBSTRATE | {"nn", "attention.attend", "attention.scores"},
     "attention": SUBSTRATE | {"nn"},
     "halting": SUBSTRATE | {"nn", "memory", "attention"},
     "programmer": SUBSTRATE | {"nn", "memory", "attention"},

@@ -13,7 +13,6 @@ from tinyaug.attention.scores import cosine as cosine_similarity
 __all__ = ["cosine_similarity", "content_weights", "interpolate", "shift", "sharpen"]
 
 
-
 def content_weights(key, strength, memory):
     """Attend to the rows that look like the key: attention with the cosine as its score.
 
