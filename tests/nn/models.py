@@ -1,10 +1,14 @@
-"""Everything that is a Core, and what the tests of Cores share. To add a Core, add a line to CORES."""
+"""Everything that is a Core, and what the tests of Cores share. To add a Core, add a line to CORES.
+
+PONDERING is every one of them again, with several steps at each input.
+"""
 
 import numpy as np
 
 from tinyaug.arrays import to_device, using_dtype
 from tinyaug.autograd import Tensor
 from tinyaug.check import check
+from tinyaug.halting import ACT, Fixed, PonderNet
 from tinyaug.memory import MemoryAugmented, NTMMemory
 from tinyaug.nn import GRU, LSTM, RNN, FeedForward, Readout, Stack, flatten_state, unroll
 
@@ -33,6 +37,24 @@ CORES = {
     "NTM(FeedForward)": ntm(FeedForward),
     "NTM(LSTM), 2 read and 2 write heads": ntm(LSTM, read_heads=2, write_heads=2),
     "NTM(FeedForward), learned memory": ntm(FeedForward, read_heads=2, memory_start="learned"),
+}
+
+
+def pondering(form, build, **options):
+    """rng -> a form of pondering over a Core of CORES, behind a layer that takes the mark of the first step, too."""
+    return lambda rng: form(Stack([Readout(INPUTS + 1, INPUTS, rng=rng), build(rng)]), limit=3, **options)
+
+
+def with_rng(form):
+    """A form of pondering whose halting unit is drawn: its Core comes first, the generator last."""
+    return lambda core, limit: form(core, limit=limit, rng=np.random.default_rng(6))
+
+
+PONDERING = {f"ACT({name})": pondering(with_rng(ACT), build) for name, build in CORES.items()} | {
+    "Fixed(LSTM)": pondering(Fixed, CORES["LSTM"]),
+    "PonderNet(LSTM)": pondering(with_rng(PonderNet), CORES["LSTM"]),
+    "Stack(ACT(GRU), Readout)": lambda rng: Stack([ACT(GRU(INPUTS + 1, 5, rng=rng), limit=3, rng=rng),
+                                                   Readout(5, OUTPUTS, rng=rng)]),
 }
 
 

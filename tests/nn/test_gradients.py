@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.nn.models import CORES, INPUTS, check_core, check_module, ntm
+from tests.nn.models import CORES, INPUTS, PONDERING, check_core, check_module, ntm
 from tinyaug import Tensor, ops, using_dtype
 from tinyaug.check import CheckError
 from tinyaug.nn import LSTM, Embedding, FeedForward, LayerNorm, Linear
@@ -12,6 +12,11 @@ from tinyaug.nn import LSTM, Embedding, FeedForward, LayerNorm, Linear
 @pytest.mark.parametrize("name", CORES)
 def test_core(name):
     check_core(CORES[name])
+
+
+@pytest.mark.parametrize("name", PONDERING)
+def test_pondering_core(name):
+    check_core(PONDERING[name], steps=2)
 
 
 @pytest.mark.parametrize("controller", [LSTM, FeedForward])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.nn.models import CORES, INPUTS, OUTPUTS, ntm, randomised
+from tests.nn.models import CORES, INPUTS, OUTPUTS, PONDERING, ntm, randomised
 from tinyaug import Tensor, ops, using_dtype
 from tinyaug.nn import GRU, LSTM, flatten_state, unroll
 from tinyaug.record import record
@@ -32,13 +32,19 @@ def same(got, expected, exact):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * max(1, np.abs(b).max(initial=0)))
 
 
+@pytest.mark.parametrize("name", ["ACT(GRU)", "ACT(NTM(LSTM))", "Fixed(LSTM)", "PonderNet(LSTM)"])
+def test_a_pondering_core_over_several_steps(name):
+    """Not to the bit: eagerly, the loop ends when all have halted, and the sums of gradients are shorter by zeros."""
+    test_a_core_over_several_steps(name, False)
+
+
 @exact_or_not
 @pytest.mark.parametrize("name", [*CORES, *WIDE])
 def test_a_core_over_several_steps(name, exact):
     """Outputs, last state and the gradient of every parameter; inputs change, and so do lengths and batches."""
     with using_dtype("float64"):
         rng = np.random.default_rng(4)
-        core = randomised((CORES | WIDE)[name](rng), rng)
+        core = randomised((CORES | WIDE | PONDERING)[name](rng), rng)
 
         def run(inputs, cotangent):
             core.zero_grad()
