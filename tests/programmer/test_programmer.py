@@ -1,0 +1,135 @@
+"""The controller and its objective: against loops, and the gradient of the whole."""
+
+from math import exp, log
+
+import numpy as np
+import pytest
+
+from tests.nn.models import check_module, randomised
+from tinyaug import Tensor, ops, using_dtype
+from tinyaug.programmer import OPERATIONS, Controller, Programmer, Scores
+from tinyaug.programmer.programmer import entropy, relative_error
+
+TOKENS = np.array([[0, 4, 7, 5, 8, 6], [4, 9, 5, 8, 6, 0]])         # x1 + x2 * x3 and the like
+PLACES = (TOKENS[:, None, :] == np.array([4, 5, 6])[:, None]).astype(float)
+
+
+def small(rng):
+    return Controller(words=10, width=3, hidden=2, operations=len(OPERATIONS), rng=rng)
+
+
+def random_scores(rng, batch, count):
+    return [Scores(*[rng.normal(size=(batch, size)) for size in (6, count + t, count + t)]) for t in range(count - 1)]
+
+
+def soft(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def test_the_controller_against_loops():
+    """Every equation of its docstring, a token and a step at a time."""
+    with using_dtype("float64"):
+        net = randomised(small(np.random.default_rng(0)), np.random.default_rng(1))
+        steps = net(Tensor(TOKENS), Tensor(PLACES))
+    w = {name: x.numpy() for name, x in net.named_parameters()}
+
+    def lstm(name, x, hidden, cell):
+        gates = np.concatenate([x, hidden]) @ w[f"{name}.weight"] + w[f"{name}.bias"]
+        i, f, g, o = np.split(gates, 4)
+        cell = cell / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+        return np.tanh(cell) / (1 + np.exp(-o)), cell
+
+    for row in range(2):
+        embedded = [w["embedding.weight"][token] for token in TOKENS[row]]
+        states = {}
+        for name, order in (("forwards", embedded), ("backwards", embedded[::-1])):
+            hidden, cell = w[f"{name}.start_hidden"], w[f"{name}.start_cell"]
+            states[name] = []
+            for x in order:
+                hidden, cell = lstm(name, x, hidden, cell)
+                states[name].append((hidden, cell))
+        keys = [np.concatenate([f[0], b[0]]) for f, b in zip(states["forwards"], states["backwards"][::-1])]
+        hidden, cell = (np.concatenate([states["forwards"][-1][i], states["backwards"][-1][i]]) for i in (0, 1))
+        known = [keys[list(PLACES[row, j]).index(1)] for j in range(3)]
+        context = hidden
+        for said in steps:
+            hidden, cell = lstm("decoder", context, hidden, cell)
+            match = [key @ (hidden @ w["look.weight"]) if token else -np.inf for key, token in zip(keys, TOKENS[row])]
+            alpha = soft(np.array(match))
+            context = sum(a * key for a, key in zip(alpha, keys))
+            seen = np.concatenate([hidden, context])
+            looked = sum(a * e for a, e in zip(alpha, embedded))
+            wanted = [looked @ w["operation.weight"] + w["operation.bias"],
+                      *[[key @ (seen @ w[f"{side}.weight"]) for key in known] for side in ("left", "right")]]
+            for found, want in zip(said, wanted):
+                np.testing.assert_allclose(found.numpy()[row], want, rtol=1e-9, atol=1e-12)
+            known.append(seen @ w["result.weight"])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_likelihood_against_loops(count):
+    """log 1/S sum over samples, and over all operations and pairs of arguments of the last step."""
+    rng = np.random.default_rng(4)
+    batch, samples, draws, temperature, tolerance = 2, 3, 2, 0.5, 0.3
+    scores, numbers = random_scores(rng, batch, count), rng.uniform(1, 3, (batch, draws, count))
+    answers = rng.uniform(1, 9, (batch, draws))
+    noise = [tuple(rng.gumbel(size=(batch, samples, x.shape[1])) for x in step) for step in scores[:-1]]
+    with using_dtype("float64"):
+        model = Programmer(None, OPERATIONS)
+        found = model.log_likelihood([Scores(*map(Tensor, step)) for step in scores], Tensor(numbers), Tensor(answers),
+                                     [tuple(map(Tensor, step)) for step in noise], temperature=temperature,
+                                     tolerance=tolerance).numpy()
+    plain = {name: (lambda a, b, f=f: f(Tensor(a, dtype="float64"), Tensor(b, dtype="float64")).item())
+             for name, f in OPERATIONS.items()}
+    for b in range(batch):
+        total, rounds = 0.0, samples if count > 2 else 1
+        for s in range(rounds):
+            values = [list(row) for row in numbers[b]]
+            for t, step in enumerate(scores[:-1]):
+                operation, left, right = (soft((x[b] + g[b, s]) / temperature) for x, g in zip(step, noise[t]))
+                for row in values:
+                    one, two = left @ np.array(row), right @ np.array(row)
+                    row.append(sum(w * f(one, two) for w, f in zip(operation, plain.values())))
+            operation, left, right = (soft(x[b]) for x in scores[-1])
+            for i, f in enumerate(plain.values()):
+                for j in range(len(values[0])):
+                    for k in range(len(values[0])):
+                        outs = [f(row[j], row[k]) for row in values]
+                        error = np.mean([abs(o - y) / (abs(o) + abs(y) + 0.01) for o, y in zip(outs, answers[b])])
+                        total += operation[i] * left[j] * right[k] * exp(-error / tolerance)
+        assert found[b] == pytest.approx(log(total / rounds), rel=1e-9)
+
+
+def test_the_gradient_of_a_whole_step():
+    """From tokens and numbers to the objective, all parameters, float64."""
+    rng = np.random.default_rng(5)
+    numbers, answers = rng.uniform(1, 3, (2, 2, 3)), rng.uniform(1, 9, (2, 2))
+    with using_dtype("float64"):
+        net = randomised(small(rng), rng, scale=0.4)
+        model = Programmer(net, OPERATIONS)
+        noise = [tuple(Tensor(rng.gumbel(size=(2, 2, size))) for size in (6, 3, 3))]
+
+        def function(numbers):
+            scores = model.controller(Tensor(TOKENS), Tensor(PLACES))
+            likely = model.log_likelihood(scores, numbers, Tensor(answers), noise, temperature=0.7, tolerance=0.5)
+            return likely + entropy(scores)
+        check_module(model, function, numbers)
+
+
+def test_entropy_is_that_of_all_choices():
+    scores = [Scores(*[Tensor(np.zeros((2, size)), dtype="float64") for size in (6, 3, 3)])]
+    assert entropy(scores).item() == pytest.approx(log(6) + 2 * log(3))
+
+
+def test_the_relative_error_does_not_care_for_the_scale():
+    found, wanted = Tensor([1.0, 100.0, 5.0, -2.0]), Tensor([3.0, 300.0, 5.0, 2.0])
+    np.testing.assert_allclose(relative_error(found, wanted).numpy(), [0.5, 0.5, 0.0, 1.0], atol=0.005)
+
+
+def test_forward_is_the_average_of_values():
+    rng = np.random.default_rng(6)
+    model = Programmer(small(rng), OPERATIONS)
+    numbers = Tensor(rng.uniform(1, 3, (2, 4, 3)))
+    answers = model(Tensor(TOKENS), Tensor(PLACES), numbers)
+    assert answers.shape == (2, 4) and bool(ops.min(ops.isfinite(answers)).item())
