@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.task import OptionError, Task
 
-HELPERS = {"runner", "ship", "start", "task"}
+HELPERS = {"pondering", "runner", "ship", "start", "sweep", "task", "writing"}
 
 
 def names() -> list[str]:

@@ -14,7 +14,7 @@ from tinyaug.train.checkpoint import newest_valid
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = [(name, model) for name in names() for model in load(name).models]
-SMALL = {"batch": 2, "max_length": 1, "hidden": 8, "slots": 4}
+SMALL = {"batch": 2, "max_length": 1, "hidden": 8, "slots": 4, "limit": 2, "numbers": 2, "size": 4}
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 

@@ -44,7 +44,7 @@ class ACT(Pondering):
 
     epsilon:      what may be left of the budget of 1 when it stops; without it a single step would never do
     limit:        at most so many steps (the paper's M)
-    halting_bias: b at the start of training. 1 makes for two steps at first: sigmoid(1) = 0.73
+    halting_bias: b at the start of training, where W is 0. 1 makes for two steps at first: sigmoid(1) = 0.73
     raises:       ValueError where epsilon is not between 0 and 1; and see Pondering
 
     The loop ends when every example of the batch has halted, if it may look; while it is recorded, or on a device, it
@@ -56,7 +56,7 @@ class ACT(Pondering):
         if not 0 < epsilon < 1:
             raise ValueError(f"ACT: epsilon {epsilon}, expected more than 0 and less than 1, such as 0.01")
         self.epsilon = epsilon
-        self.halting = Linear(core.output_size, 1, rng=rng)
+        self.halting = Linear(core.output_size, 1, rng=rng, gain=0.0)           # at first the bias alone decides
         self.halting.bias = Parameter(initialise.constant(1, halting_bias))
 
     def ponder(self, x, state, whole=False):

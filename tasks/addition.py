@@ -1,0 +1,104 @@
+"""Addition: numbers come one by one; say the sum of all so far (Graves 2016, section 3.3).
+
+A number of three digits asks for three sums of digits, and a carry may run through all of them.
+
+The functions below are those that tasks/task.py describes; TASK, at the end, names them.
+"""
+
+import numpy as np
+
+from tasks import pondering, sweep
+from tasks.task import Task
+from tinyaug.data.ponder import addition
+
+RECIPE = pondering.THINKING | {
+    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 2e-3, "half_rate": 20000,
+    "clip_norm": 1.0, "growing": 10000, "digits": 3, "numbers": 5, "hidden": 128,
+}
+MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
+
+
+def check(config):
+    """Settings that cannot be."""
+    pondering.check(config)
+    if not 1 <= config["digits"] <= 9:
+        raise ValueError(f"digits: got {config['digits']}, expected 1 to 9")
+    if config["numbers"] < 2:
+        raise ValueError(f"numbers: got {config['numbers']}, expected at least 2: one number is no sum")
+
+
+def build(config, rng):
+    return pondering.network(config, 10 * config["digits"], config["digits"] + 1, 11, rng)
+
+
+def draw(config, rng, sequences, length, digits):
+    """Sequences of numbers of at most `digits` digits, as wide as those with all."""
+    inputs, targets = addition(rng, sequences, length, digits)
+    missing = config["digits"] - digits
+    targets = np.pad(targets, ((0, 0), (0, 0), (0, missing)), constant_values=10)
+    targets[0] = -1
+    return np.pad(inputs, ((0, 0), (0, 0), (0, 10 * missing))), targets
+
+
+def batch(config, rng, i):
+    digits = pondering.grown(config, i, 1, config["digits"])
+    length = int(rng.integers(2, config["numbers"] + 1))
+    return *draw(config, rng, config["batch"], length, digits), pondering.terms(config, i)
+
+
+def digits_of(inputs):
+    """How many digits every number has: (T, B)."""
+    return inputs.sum(axis=-1)
+
+
+def measure(model, config, rng, length, sequences):
+    """Of sequences of one length: the share with a wrong sum and that of wrong digits, and the steps."""
+    inputs, targets = draw(config, rng, sequences, length, config["digits"])
+    wrong, due, steps = pondering.answers(model, inputs, targets)
+    return {"length": length, "error": float(wrong.any(axis=(0, 2)).mean()), "digit_error": float(wrong.sum() / due.sum()),
+            "steps": float(steps[1:].mean()), "correlation": pondering.correlation(steps[1:], digits_of(inputs[1:]))}
+
+
+def over_lengths(model, config, rng, sequences):
+    """Every length equally often: a row for each, and the means."""
+    rows = [measure(model, config, rng, length, sequences) for length in range(2, config["numbers"] + 1)]
+    return rows, {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "length"}
+
+
+def validate(model, config, rng):
+    _, found = over_lengths(model, config, rng, 200)
+    return found | {"done": found["error"] <= config["enough"]}
+
+
+def evaluate(model, config, rng):
+    rows, metrics = over_lengths(model, config, rng, 1000)
+    return {"metrics": metrics, "by_length": rows}
+
+
+def targets(config, result):
+    return pondering.bars(error=(result["metrics"]["error"], 0.05))
+
+
+def trace(model, config, rng):
+    """A sequence, step by step; and of 300 more the digits of every number, the steps, and whether the sum is wrong."""
+    inputs, answer = draw(config, rng, 1, config["numbers"], config["digits"])
+    record = pondering.thinking(model, inputs) | {"target": answer}
+    many, answer = draw(config, rng, 300, config["numbers"], config["digits"])
+    wrong, _, steps = pondering.answers(model, many, answer)
+    return record | {"difficulty": digits_of(many[1:]).ravel(), "difficulty_steps": steps[1:].ravel(),
+                     "difficulty_wrong": wrong[1:].any(axis=-1).ravel()}
+
+
+def figures(folder, trace, metrics):
+    from viz import ponder as draw
+    return draw.all_figures(folder / "figures", trace, metrics, "addition", "digits of the number that is added")
+
+
+TASK = Task(
+    name="addition", title="say the sum of all numbers so far, of up to three digits each",
+    paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.3",
+    measures="share of sequences with a wrong digit, of digits wrong, steps, and their correlation with the digits",
+    minutes=15, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
+    optimiser=pondering.optimiser, rate=pondering.rate, validate=validate, evaluate=evaluate, targets=targets,
+    trace=trace, figures=figures, check=check, options=sweep.options, command=sweep.command("addition"),
+)

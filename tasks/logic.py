@@ -1,0 +1,101 @@
+"""Logic: apply a list of gates to two bits, one after the other (Graves 2016, section 3.2).
+
+Every input is a program of one to ten gates, each of which needs what the one before it gave. All of it is there at
+once, and a network that takes one step has to run it at a glance.
+
+The functions below are those that tasks/task.py describes; TASK, at the end, names them.
+"""
+
+import numpy as np
+
+from tasks import pondering, sweep
+from tasks.task import Task
+from tinyaug.data.ponder import logic
+
+RECIPE = pondering.THINKING | {
+    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.005, "rate": 2e-3, "half_rate": 20000,
+    "clip_norm": 1.0, "growing": 15000, "gates": 10, "max_length": 10, "hidden": 128,
+}
+MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
+
+
+def check(config):
+    """Settings that cannot be."""
+    pondering.check(config)
+    for key in ("gates", "max_length"):
+        if config[key] < 1:
+            raise ValueError(f"{key}: got {config[key]}, expected at least 1")
+
+
+def build(config, rng):
+    return pondering.network(config, 2 + 10 * config["gates"], 1, 2, rng)
+
+
+def draw(config, rng, sequences, length, gates):
+    """Sequences with at most `gates` gates an input, as wide as those with all."""
+    inputs, targets = logic(rng, sequences, length, gates)
+    return np.pad(inputs, ((0, 0), (0, 0), (0, 10 * (config["gates"] - gates)))), targets
+
+
+def batch(config, rng, i):
+    gates = pondering.grown(config, i, 1, config["gates"])
+    length = int(rng.integers(1, config["max_length"] + 1))
+    return *draw(config, rng, config["batch"], length, gates), pondering.terms(config, i)
+
+
+def gates_of(inputs):
+    """How many gates every input has: (T, B)."""
+    return inputs[..., 2:].sum(axis=-1)
+
+
+def measure(model, config, rng, length, sequences):
+    """Of sequences of one length: the share with a wrong answer and that of wrong answers, and the steps."""
+    inputs, targets = draw(config, rng, sequences, length, config["gates"])
+    wrong, _, steps = pondering.answers(model, inputs, targets)
+    return {"length": length, "error": float(wrong.any(axis=(0, 2)).mean()), "answer_error": float(wrong.mean()),
+            "steps": float(steps.mean()), "correlation": pondering.correlation(steps, gates_of(inputs))}
+
+
+def over_lengths(model, config, rng, sequences):
+    """Every length equally often: a row for each, and the means."""
+    rows = [measure(model, config, rng, length, sequences) for length in range(1, config["max_length"] + 1)]
+    return rows, {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "length"}
+
+
+def validate(model, config, rng):
+    _, found = over_lengths(model, config, rng, 100)
+    return found | {"done": found["error"] <= config["enough"]}
+
+
+def evaluate(model, config, rng):
+    rows, metrics = over_lengths(model, config, rng, 500)
+    return {"metrics": metrics, "by_length": rows}
+
+
+def targets(config, result):
+    return pondering.bars(error=(result["metrics"]["error"], 0.02))
+
+
+def trace(model, config, rng):
+    """A sequence, step by step; and of 200 more the gates of every input, the steps, and whether the answer is wrong."""
+    inputs, answer = draw(config, rng, 1, config["max_length"], config["gates"])
+    record = pondering.thinking(model, inputs) | {"target": answer}
+    many, answer = draw(config, rng, 200, config["max_length"], config["gates"])
+    wrong, _, steps = pondering.answers(model, many, answer)
+    return record | {"difficulty": gates_of(many).ravel(), "difficulty_steps": steps.ravel(),
+                     "difficulty_wrong": wrong.ravel()}
+
+
+def figures(folder, trace, metrics):
+    from viz import ponder as draw
+    return draw.all_figures(folder / "figures", trace, metrics, "logic", "gates of an input")
+
+
+TASK = Task(
+    name="logic", title="apply up to ten gates to two bits, at each of up to ten inputs",
+    paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.2",
+    measures="share of sequences with a wrong answer, of answers wrong, steps, and their correlation with the gates",
+    minutes=15, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
+    optimiser=pondering.optimiser, rate=pondering.rate, validate=validate, evaluate=evaluate, targets=targets,
+    trace=trace, figures=figures, check=check, options=sweep.options, command=sweep.command("logic"),
+)

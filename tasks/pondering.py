@@ -1,0 +1,175 @@
+"""What the tasks of adaptive computation time share: settings, network, loss in every form of pondering, scores."""
+
+import numpy as np
+
+from tinyaug import Tensor, ops
+from tinyaug.halting import ACT, Fixed, PonderNet
+from tinyaug.memory import MemoryAugmented, NTMMemory
+from tinyaug.nn import LSTM, RNN, Linear
+from tinyaug.nn.module import Module
+from tinyaug.train.optimise import Adam
+
+CHOICES = {"ponder": ("act", "none", "fixed", "pondernet")}
+THINKING = {"ponder": "act", "time_penalty": 1e-3, "epsilon": 0.01, "limit": 10, "halting_bias": 1.0, "prior": 0.2,
+            "practice": 0}
+MEMORY = {"slots": 16, "width": 12}
+
+
+class Ponderer(Module):
+    """A pondering core and a linear layer that gives logits at `places` places.
+
+    inputs (T, B, D), targets (T, B, P) with -1 where no answer is due
+    """
+
+    def __init__(self, core, places, classes, *, rng):
+        self.core, self.places, self.classes = core, places, classes
+        self.readout = Linear(core.output_size, places * classes, rng=rng)
+
+    def forward(self, inputs, whole=False):
+        """A Thought at every input, and the last state. whole: of as many steps as the limit allows"""
+        state, thoughts = self.core.initial_state(inputs.shape[1]), []
+        for x in ops.unstack(inputs, axis=0):
+            thought, state = self.core.ponder(x, state, whole)
+            thoughts.append(thought)
+        return thoughts, state
+
+    def logits(self, hidden):
+        """(..., B, H) -> (..., B, P, classes)"""
+        return ops.reshape(self.readout(hidden), (*hidden.shape[:-1], self.places, self.classes))
+
+    def error(self, hidden, target):
+        """Cross-entropy in nats, summed over the places where an answer is due: (..., B, H), (B, P) -> (..., B)."""
+        logits = self.logits(hidden)
+        target = ops.broadcast_to(target, logits.shape[:-1])
+        each = ops.cross_entropy(logits, target, reduction="none")
+        return ops.sum(each * (target >= 0).astype(each.dtype), axis=-1)
+
+    def thought_error(self, thought, target):
+        """The error (B,) at one input: that of the mean; for PonderNet, which halts at one step, the mean of the steps'."""
+        if isinstance(self.core, PonderNet):
+            return ops.sum(thought.weights * self.error(thought.outputs, target), axis=0)
+        return self.error(thought.output, target)
+
+    def practice_error(self, thought, target):
+        """The error (B,) of an answer after every step, the later the more important: step n counts n times."""
+        errors = self.error(thought.outputs, target)
+        counts = [n * error for n, error in enumerate(ops.unstack(errors, axis=0), 1)]
+        return sum(counts[1:], counts[0]) / (len(counts) * (len(counts) + 1) / 2)
+
+    def probabilities(self, thought):
+        """(B, P, classes): how likely the network holds each class."""
+        if isinstance(self.core, PonderNet):
+            weights = ops.reshape(thought.weights, (*thought.weights.shape, 1, 1))
+            return ops.sum(weights * ops.softmax(self.logits(thought.outputs)), axis=0)
+        return ops.softmax(self.logits(thought.output))
+
+
+def network(config, inputs, places, classes, rng):
+    """The core by --model, in the form of pondering by --ponder, and its readout."""
+    hidden, seen = config["hidden"], inputs + 1             # the core sees the mark of the first step, too
+    if config["model"] == "ntm":
+        memory = NTMMemory(slots=config["slots"], width=config["width"], rng=rng)
+        controller = LSTM(seen + memory.read_size, hidden, rng=rng)
+        core = MemoryAugmented(controller, memory, input_size=seen, output_size=hidden, rng=rng)
+    else:
+        core = {"rnn": RNN, "lstm": LSTM}[config["model"]](seen, hidden, rng=rng)
+    if config["ponder"] == "act":
+        core = ACT(core, epsilon=config["epsilon"], limit=config["limit"], halting_bias=config["halting_bias"], rng=rng)
+    elif config["ponder"] == "pondernet":
+        core = PonderNet(core, limit=config["limit"], prior=config["prior"], rng=rng)
+    else:
+        core = Fixed(core, 1 if config["ponder"] == "none" else config["limit"])
+    return Ponderer(core, places, classes, rng=rng)
+
+
+def check(config):
+    """Settings that cannot be, of those that all these tasks have."""
+    for key in ("limit", "hidden", "slots", "width"):
+        if config.get(key, 1) < 1:
+            raise ValueError(f"{key}: got {config[key]}, expected at least 1")
+    if config["time_penalty"] < 0:
+        raise ValueError(f"time_penalty: got {config['time_penalty']}, expected at least 0")
+    for key in ("epsilon", "prior"):
+        if not 0 < config[key] < 1:
+            raise ValueError(f"{key}: got {config[key]}, expected more than 0 and less than 1")
+    for key in ("rate", "half_rate", "clip_norm"):
+        if config[key] <= 0:
+            raise ValueError(f"{key}: got {config[key]}, expected more than 0")
+    if config["ponder"] not in CHOICES["ponder"]:
+        raise ValueError(f"ponder: got {config['ponder']!r}, expected one of {', '.join(CHOICES['ponder'])}")
+
+
+def grown(config, i, first, last):
+    """A curriculum: `first` in the beginning, `last` from step `growing` on."""
+    return min(last, first + (last - first) * i // config["growing"]) if config["growing"] else last
+
+
+def loss(model, inputs, targets, terms):
+    """error + time_penalty * ponder cost: each a sum over the sequence, a mean over the batch (Graves 2016, section 2.1).
+
+    terms: array [time_penalty], the paper's tau, PonderNet's beta; or, while it practises, [time_penalty, freedom]: then
+           the loss is (1 - freedom) practice error + freedom (error + time_penalty * ponder cost)
+    """
+    practising = terms.shape[0] == 2
+    thoughts, state = model(inputs, whole=True)             # as it is recorded: to the limit, whoever has halted
+
+    def total(error):
+        each = [error(thought, target) for thought, target in zip(thoughts, ops.unstack(targets, axis=0))]
+        return ops.mean(sum(each[1:], each[0]))
+
+    error, cost = total(model.thought_error), ops.mean(state.ponder_cost)
+    value = error + ops.sum(terms[:1]) * cost
+    if practising:
+        freedom = ops.sum(terms[1:])
+        value = (1 - freedom) * total(model.practice_error) + freedom * value
+    steps = ops.mean(ops.stack([thought.steps for thought in thoughts]))
+    return value, {"error": error, "ponder_cost": cost, "steps": steps}
+
+
+def terms(config, i):
+    """The last array of the i-th batch, see `loss`: ACT practises for `practice` steps, then it becomes free to halt, over
+    a fifth as many. Until then the halting unit matters only to the state that the next input goes on from."""
+    practice = config["practice"] if config["ponder"] == "act" else 0
+    if i > 1.2 * practice:
+        return np.array([config["time_penalty"]], np.float32)
+    return np.array([config["time_penalty"], max(0.0, (i - practice) / (0.2 * practice))], np.float32)
+
+
+def optimiser(config, model):
+    return Adam(model, rate=config["rate"], clip_norm=config["clip_norm"])
+
+
+def rate(config, i):
+    """The learning rate of step i: full at first, half at `half_rate` steps, falling as 1 / i^2 in the end."""
+    return config["rate"] / (1 + (i / config["half_rate"]) ** 2)
+
+
+def answers(model, inputs, targets):
+    """Run a batch. returns, on the host: which answers are wrong (T, B, P), which are due (T, B, P), steps (T, B)"""
+    thoughts, _ = model(Tensor(inputs).to(model.parameters()[0].device))
+    guess = np.stack([model.probabilities(thought).numpy().argmax(axis=-1) for thought in thoughts])
+    due = targets >= 0
+    return (guess != targets) & due, due, np.stack([thought.steps.numpy() for thought in thoughts])
+
+
+def correlation(x, y):
+    """Pearson's, 0 where one of the two never changes."""
+    x, y = np.ravel(x).astype(float), np.ravel(y).astype(float)
+    return float(np.corrcoef(x, y)[0, 1]) if x.std() > 0 and y.std() > 1e-6 else 0.0
+
+
+def bars(**values):
+    """Each name=(value, bound): reached where the value is at most the bound; where at_least, no less."""
+    return {name: {"value": value, "bound": bound,
+                   "reached": bool(value >= bound if name.endswith("at_least") else value <= bound)}
+            for name, (value, bound) in values.items()}
+
+
+def thinking(model, inputs):
+    """A trace: all that went on at every input of one sequence (T, 1, D), and the answer's probabilities."""
+    inputs = Tensor(inputs).to(model.parameters()[0].device)
+    record = {name: x.numpy() for name, x in model.core.trace(inputs).items()}
+    thoughts, _ = model(inputs)
+    record["probabilities"] = np.stack([model.probabilities(thought).numpy() for thought in thoughts])
+    record["step_probabilities"] = ops.softmax(model.logits(Tensor(record["outputs"]).to(inputs.device))).numpy()
+    return record | {"input": inputs.numpy(), "epsilon": np.array(getattr(model.core, "epsilon", 0.0))}

@@ -1,0 +1,93 @@
+"""Sort: real numbers come one by one; then say where the smallest was, the next one, and so on (Graves 2016, section 3.4).
+
+The functions below are those that tasks/task.py describes; TASK, at the end, names them.
+"""
+
+import numpy as np
+
+from tasks import pondering, sweep
+from tasks.task import Task
+from tinyaug.data.ponder import sort
+
+RECIPE = pondering.THINKING | {
+    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 2e-3, "half_rate": 20000,
+    "clip_norm": 1.0, "growing": 10000, "numbers": 10, "gap": 0.05, "hidden": 128,
+}
+MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
+
+
+def check(config):
+    """Settings that cannot be."""
+    pondering.check(config)
+    if config["numbers"] < 2:
+        raise ValueError(f"numbers: got {config['numbers']}, expected at least 2")
+    if not 0 <= config["gap"] * config["numbers"] <= 2:
+        raise ValueError(f"gap: got {config['gap']}, expected 0 to {2 / config['numbers']:.2g}: the numbers have to fit")
+
+
+def build(config, rng):
+    return pondering.network(config, 2, 1, config["numbers"], rng)
+
+
+def draw(config, rng, sequences, length):
+    return sort(rng, sequences, length, config["numbers"], config["gap"])
+
+
+def batch(config, rng, i):
+    longest = pondering.grown(config, i, 2, config["numbers"])
+    return *draw(config, rng, config["batch"], int(rng.integers(2, longest + 1))), pondering.terms(config, i)
+
+
+def measure(model, config, rng, length, sequences):
+    """Of sequences of one length: the share with a wrong place and that of wrong places, and the steps."""
+    wrong, due, steps = pondering.answers(model, *draw(config, rng, sequences, length))
+    return {"length": length, "error": float(wrong.any(axis=(0, 2)).mean()), "place_error": float(wrong.sum() / due.sum()),
+            "steps": float(steps.mean()), "steps_reading": float(steps[:length].mean()),
+            "steps_answering": float(steps[length:].mean())}
+
+
+def over_lengths(model, config, rng, sequences):
+    """Every length equally often: a row for each, and the means."""
+    rows = [measure(model, config, rng, length, sequences) for length in range(2, config["numbers"] + 1)]
+    return rows, {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "length"}
+
+
+def validate(model, config, rng):
+    _, found = over_lengths(model, config, rng, 100)
+    return found | {"done": found["error"] <= config["enough"]}
+
+
+def evaluate(model, config, rng):
+    rows, metrics = over_lengths(model, config, rng, 1000)
+    return {"metrics": metrics, "by_length": rows}
+
+
+def targets(config, result):
+    return pondering.bars(error=(result["metrics"]["error"], 0.05))
+
+
+def trace(model, config, rng):
+    """A sequence, step by step; and of 300 more of that length the position, the steps, and whether the place is wrong."""
+    length = config["numbers"]
+    inputs, answer = draw(config, rng, 1, length)
+    record = pondering.thinking(model, inputs) | {"target": answer}
+    wrong, _, steps = pondering.answers(model, *draw(config, rng, 300, length))
+    position = np.broadcast_to(np.arange(1, 2 * length + 1)[:, None], steps.shape)
+    return record | {"difficulty": position.ravel(), "difficulty_steps": steps.ravel(), "difficulty_wrong": wrong.ravel()}
+
+
+def figures(folder, trace, metrics):
+    from viz import ponder as draw
+    half = len(trace["input"]) // 2
+    return draw.all_figures(folder / "figures", trace, metrics, "sort",
+                            f"position: numbers come at 1 to {half}, answers at {half + 1} to {2 * half}")
+
+
+TASK = Task(
+    name="sort", title="say the order of up to ten numbers",
+    paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.4",
+    measures="share of sequences with a wrong place, of places wrong, and steps, while reading and while answering",
+    minutes=20, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
+    optimiser=pondering.optimiser, rate=pondering.rate, validate=validate, evaluate=evaluate, targets=targets,
+    trace=trace, figures=figures, check=check, options=sweep.options, command=sweep.command("sort"),
+)

@@ -1,0 +1,50 @@
+"""The addition task: the curriculum, what is measured, and the weights that are shipped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import addition as task
+from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
+
+WEIGHTS = Path(task.__file__).parent / "weights" / "addition-lstm.npz"
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+
+def test_digits_and_lengths_of_a_batch():
+    """From one digit to all, as wide as with all; every length equally often; empty places say so."""
+    _, config = small("addition", "growing=10", "batch=50", "digits=3", "numbers=4")
+    rng = np.random.default_rng(0)
+    shapes = [task.batch(config, rng, 99)[0].shape for _ in range(90)]
+    assert set(shapes) == {(n, 50, 30) for n in (2, 3, 4)} and min(shapes.count(shape) for shape in set(shapes)) > 15
+    most = [max(task.digits_of(task.batch(config, rng, i)[0]).max() for _ in range(5)) for i in (1, 5, 10)]
+    assert most == [1, 2, 3]
+    inputs, targets = task.draw(config, rng, 50, 2, 1)
+    assert targets.shape == (2, 50, 4) and (targets[1, :, 2:] == 10).all() and (targets[0] == -1).all()
+
+
+def test_measure_counts_sequences_digits_and_steps():
+    """Of 40 sequences, two wrong digits in one and one in another; the steps at the first number do not count."""
+    _, config = small("addition")
+    inputs, targets = task.draw(config, np.random.default_rng(3), 40, 3, 3)
+    oracle = Oracle(targets, 11, wrong=[(1, 1, 0), (2, 1, 3), (1, 7, 0)], steps=task.digits_of(inputs) + 50 *
+                    (np.arange(3)[:, None] == 0))
+    row = task.measure(oracle, config, np.random.default_rng(3), 3, 40)
+    assert row["error"] == pytest.approx(2 / 40) and row["digit_error"] == pytest.approx(3 / (40 * 2 * 4))
+    assert row["correlation"] == pytest.approx(1) and row["steps"] == pytest.approx(task.digits_of(inputs[1:]).mean())
+
+
+@pytest.mark.parametrize("change, says", [("digits=0", "digits: got 0, expected 1 to 9"),
+                                          ("numbers=1", "numbers: got 1, expected at least 2: one number is no sum")])
+def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
+    refused("addition", change, says, capsys, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="tasks/weights/addition-lstm.npz is not there: no weights are shipped")
+def test_shipped_weights(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    result, _ = run("addition", tmp_path / "shown", "--pretrained")
+    assert result["metrics"]["error"] <= 0.05
+    figures_are_there(tmp_path / "shown", ["one-input", "a-sequence", "by-difficulty"])

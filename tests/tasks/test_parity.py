@@ -1,0 +1,72 @@
+"""The parity task: what is measured, the curriculum, and the weights that are shipped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import parity as task
+from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
+from tinyaug.data.ponder import parity
+
+WEIGHTS = Path(task.__file__).parent / "weights" / "parity-rnn.npz"
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+
+def test_the_number_of_elements_grows():
+    _, config = small("parity", "growing=10", "size=8", "batch=500")
+
+    def most(i):
+        inputs, targets, _ = task.batch(config, np.random.default_rng(i), i)
+        assert targets.shape == (1, 500, 1)
+        return np.abs(inputs[0]).sum(axis=1).max()
+
+    assert [most(1), most(5), most(10), most(99)] == [2, 5, 8, 8]
+
+
+def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):
+    """Two wrong of 400, and as many steps as elements."""
+    _, config = small("parity")
+    inputs, targets = parity(np.random.default_rng(3), 400, config["size"], 1, 16)
+    oracle = Oracle(targets, 2, wrong=[(0, 1, 0), (0, 7, 0)], steps=np.abs(inputs).sum(axis=-1))
+    row = task.measure(oracle, config, np.random.default_rng(3), 1, 16, 400)
+    assert row["error"] == pytest.approx(2 / 400) and row["correlation"] == pytest.approx(1)
+    assert row["steps"] == pytest.approx(np.abs(inputs).sum() / 400)
+
+
+def test_what_was_never_trained_is_measured_apart():
+    net, config = small("parity", "size=4", "most=2", "hidden=4")
+    found = task.evaluate(net, config, np.random.default_rng(0))
+    assert {"error", "steps", "correlation", "error_unseen"} == set(found["metrics"])
+    assert [row["length"] for row in found["by_length"]] == [1, 2, 3, 4]
+    assert np.abs(task.batch(config, np.random.default_rng(0), 10 ** 6)[0]).sum(axis=-1).max() == 2
+
+
+@pytest.mark.parametrize("change, says", [
+    ("size=1", "size: got 1, expected at least 2"),
+    ("most=17", "most: got 17, expected 0 (all) or at most size=16"),
+])
+def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
+    refused("parity", change, says, capsys, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_it_learns_the_parity_of_three(tmp_path):
+    """A vector of 3 in a few seconds, with ACT, by its command line; and the figures."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    settings = [word for change in ("hidden=24", "growing=300", "limit=4", "validate_every=500", "rate=0.005",
+                                    "practice=500", "size=3") for word in ("--set", change)]
+    result, trace = run("parity", tmp_path / "run", "--steps", "2500", *settings)
+    assert result["metrics"]["error"] < 0.02
+    figures_are_there(tmp_path / "run", ["learning-curve", "one-input", "by-difficulty"])
+    np.testing.assert_allclose(trace["weights"].sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="tasks/weights/parity-rnn.npz is not there: no weights are shipped")
+def test_shipped_weights(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    result, trace = run("parity", tmp_path / "shown", "--pretrained")
+    assert result["metrics"]["error"] <= 0.05 and result["metrics"]["correlation"] >= 0.8
+    assert trace["input"].shape == (1, 1, 16)
+    figures_are_there(tmp_path / "shown", ["one-input", "by-difficulty"])

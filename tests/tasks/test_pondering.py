@@ -1,0 +1,192 @@
+"""What the tasks of adaptive computation time share: one loss for every form of pondering, one way to count mistakes."""
+
+import json
+from math import log
+
+import numpy as np
+import pytest
+
+from tasks import pondering, sweep
+from tasks.__main__ import load, main
+from tests.tasks.pondering import refused, small
+from tinyaug import Tensor, ops
+from tinyaug.halting import ACT, Fixed, PonderNet
+
+NAMES = ["parity", "logic", "addition", "sort"]
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+
+def by_hand(logits, targets):
+    """Cross-entropy of all answers that are due: logits (..., P, C), targets (..., P) of one sequence."""
+    total = 0.0
+    for row, target in zip(logits.reshape(-1, logits.shape[-1]), targets.ravel()):
+        total -= 0 if target < 0 else row[target] - log(np.exp(row.astype(float)).sum())
+    return total
+
+
+@pytest.mark.parametrize("name, form, kind", [("parity", "act", ACT), ("addition", "act", ACT), ("sort", "none", Fixed),
+                                              ("logic", "fixed", Fixed)])
+def test_the_loss_is_error_plus_penalty_times_cost(name, form, kind):
+    net, config = small(name, f"ponder={form}", "hidden=8", "batch=3", "time_penalty=0.5", "limit=4")
+    assert type(net.core) is kind and net.core.limit == (1 if form == "none" else 4)
+    inputs, targets, terms = task_batch(name, config)
+    thoughts, state = net(Tensor(inputs))
+    logits = np.stack([net.logits(thought.output).numpy() for thought in thoughts])        # (T, B, P, C)
+    error = np.mean([by_hand(logits[:, b], targets[:, b]) for b in range(3)])
+    value, logged = pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor(terms))
+    assert logged["error"].item() == pytest.approx(error, rel=1e-4)
+    assert value.item() == pytest.approx(error + 0.5 * state.ponder_cost.numpy().mean(), rel=1e-4)
+    if form == "none":
+        assert logged["steps"].item() == 1 and logged["ponder_cost"].item() == len(inputs)
+
+
+def task_batch(name, config):
+    return load(name).batch(config, np.random.default_rng(2), 10 ** 6)
+
+
+def test_ponder_nets_loss_is_the_mean_of_the_steps_losses():
+    net, config = small("addition", "ponder=pondernet", "hidden=8", "batch=2", "time_penalty=0.1", "limit=3")
+    assert type(net.core) is PonderNet
+    inputs, targets, terms = task_batch("addition", config)
+    thoughts, state = net(Tensor(inputs))
+    error = 0.0
+    for thought, target in zip(thoughts, targets):
+        logits, p = net.logits(thought.outputs).numpy(), thought.weights.numpy()
+        error += np.mean([sum(p[n, b] * by_hand(logits[n, b], target[b]) for n in range(3)) for b in range(2)])
+    value, logged = pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor(terms))
+    assert logged["error"].item() == pytest.approx(error, rel=1e-4)
+    assert value.item() == pytest.approx(error + 0.1 * state.ponder_cost.numpy().mean(), rel=1e-4)
+    held = net.probabilities(thoughts[-1]).numpy()
+    np.testing.assert_allclose(held.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_practice_counts_the_answer_after_every_step_and_then_gives_way():
+    """Freedom 0: sum_n n error(y^n) over 1 + ... + N, at no cost; freedom 1: the loss."""
+    net, config = small("sort", "hidden=8", "batch=2", "limit=3", "numbers=3", "time_penalty=0.5", "practice=100")
+    inputs, targets, _ = task_batch("sort", config)
+    thoughts, _ = net(Tensor(inputs), whole=True)
+    error = 0.0
+    for thought, target in zip(thoughts, targets):
+        logits = net.logits(thought.outputs).numpy()
+        error += np.mean([sum((n + 1) * by_hand(logits[n, b], target[b]) for n in range(3)) / 6 for b in range(2)])
+    value, _ = pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.5, 0.0]))
+    assert value.item() == pytest.approx(error, rel=1e-4)
+    free, usual = (pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor(terms))[0].item()
+                   for terms in ([0.5, 1.0], [0.5]))
+    assert free == pytest.approx(usual, rel=1e-5)
+
+
+def test_at_a_single_input_the_halting_unit_learns_nothing_from_practice():
+    net, config = small("parity", "hidden=8", "batch=2", "limit=3")
+    inputs, targets, _ = task_batch("parity", config)
+    pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.5, 0.0]))[0].backward()
+    assert not np.any(net.core.halting.weight.grad.numpy()) and not np.any(net.core.halting.bias.grad.numpy())
+    assert np.any(net.core.core.linear.weight.grad.numpy())
+
+
+def test_practice_ends():
+    config = {"practice": 100, "time_penalty": 0.5, "ponder": "act"}
+    found = [pondering.terms(config, i).tolist() for i in (1, 100, 110, 120, 121)]
+    assert found == [[0.5, 0.0], [0.5, 0.0], [0.5, 0.5], [0.5, 1.0], [0.5]]
+    for other in ("none", "fixed", "pondernet"):                    # these have nothing to practise for
+        assert pondering.terms(config | {"ponder": other}, 1).tolist() == [0.5]
+    assert pondering.terms(config | {"practice": 0}, 1).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("form", pondering.CHOICES["ponder"])
+def test_a_place_where_no_answer_is_due_has_no_gradient(form):
+    net, config = small("sort", f"ponder={form}", "hidden=8", "limit=3")
+    inputs, targets, _ = task_batch("sort", config)
+    targets[:] = -1
+    value, _ = pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.0]))
+    value.backward()
+    assert value.item() == 0 and not any(np.any(x.grad.numpy()) for x in net.parameters() if x.grad is not None)
+
+
+def test_answers_are_counted_where_they_are_due():
+    net, config = small("addition", "hidden=8", "batch=5")
+    inputs, targets, _ = task_batch("addition", config)
+    wrong, due, steps = pondering.answers(net, inputs, targets)
+    guess = np.stack([net.logits(thought.output).numpy().argmax(-1) for thought in net(Tensor(inputs))[0]])
+    np.testing.assert_array_equal(due, targets >= 0)
+    np.testing.assert_array_equal(wrong, (guess != targets) & due)
+    assert not due[0].any() and due[1:].all() and steps.shape == targets.shape[:2]
+
+
+def test_correlation():
+    assert pondering.correlation([1, 2, 3], [2, 4, 6]) == pytest.approx(1)
+    assert pondering.correlation([1, 2, 3], [5, 5, 5]) == 0
+    assert pondering.correlation([[1, 2], [3, 4]], [[1, 3], [2, 4]]) == pytest.approx(0.8)
+
+
+def test_a_curriculum_goes_from_first_to_last():
+    config = {"growing": 10}
+    assert [pondering.grown(config, i, 2, 12) for i in (0, 1, 5, 10, 99)] == [2, 3, 7, 12, 12]
+    assert pondering.grown({"growing": 0}, 1, 2, 12) == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("change, says", [
+    ("time_penalty=-0.1", "time_penalty: got -0.1, expected at least 0"),
+    ("epsilon=1", "epsilon: got 1.0, expected more than 0 and less than 1"),
+    ("epsilon=0", "epsilon: got 0.0, expected more than 0 and less than 1"),
+    ("limit=0", "limit: got 0, expected at least 1"),
+    ("prior=0", "prior: got 0.0, expected more than 0 and less than 1"),
+    ("hidden=0", "hidden: got 0, expected at least 1"),
+    ("rate=0", "rate: got 0.0, expected more than 0"),
+    ("ponder=long", "ponder: got 'long', expected one of act, none, fixed, pondernet"),
+])
+def test_a_setting_that_cannot_be(name, change, says, capsys, tmp_path):
+    refused(name, change, says, capsys, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["fixed", "none"])
+def test_ponder_is_an_option(name, form):
+    from tasks.__main__ import parser
+    assert parser(load(name)).parse_args(["--ponder", form]).ponder == form
+
+
+def test_a_sweep_trains_every_penalty_and_seed_and_compares(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    words = ["parity", "--sweep", "0,0.1", "--seeds", "1", "--jobs", "2", "--out", str(tmp_path / "sweep"), "--steps", "2"]
+    for change in ("size=4", "hidden=8", "batch=4", "limit=2"):
+        words += ["--set", change]
+    assert main(words) == 0
+    rows = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert [(row["time_penalty"], row["seed"]) for row in rows] == [(0.0, 1), (0.1, 1)]
+    assert all(0 <= row["error"] <= 1 and 1 <= row["steps"] <= 2 for row in rows)
+    assert (tmp_path / "sweep" / "sweep.png").stat().st_size > 5000 and "penalty  seed" in capsys.readouterr().out
+    config = json.loads((tmp_path / "sweep" / "penalty-0.1-seed1" / "config.json").read_text())
+    assert (config["time_penalty"], config["size"], config["seed"]) == (0.1, 4, 1)
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--sweep", "0.1,-1"], "--sweep: got '0.1,-1', expected numbers of at least 0"),
+    (["--sweep", "much"], "--sweep: got 'much', expected numbers"),
+    (["--sweep", "0.1", "--pretrained"], "--sweep: not together with --pretrained"),
+    (["--sweep", "0.1", "--seeds", "0"], "--sweep: got 0 seeds"),
+])
+def test_a_sweep_that_cannot_be(words, says, capsys, tmp_path):
+    assert main(["parity", "--out", str(tmp_path / "run"), *words]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_without_sweep_a_task_trains():
+    class Options:
+        sweep = None
+    assert sweep.command("parity")(Options(), None) is None
+
+
+def test_the_trace_is_the_answer_that_is_measured():
+    net, config = small("logic", "hidden=8", "max_length=3", "gates=2")
+    trace = load("logic").trace(net, config, np.random.default_rng(1))
+    T, N = 3, config["limit"]
+    assert trace["outputs"].shape == (T, N, 1, 8) and trace["halting"].shape == trace["weights"].shape == (T, N, 1)
+    thoughts, _ = net(Tensor(trace["input"]))
+    np.testing.assert_array_equal(trace["steps"], [thought.steps.numpy() for thought in thoughts])
+    mean = (trace["weights"][..., None] * trace["outputs"]).sum(axis=1)
+    expected = ops.softmax(net.logits(Tensor(mean))).numpy()
+    np.testing.assert_allclose(trace["probabilities"], expected, atol=1e-5)
+    assert len(trace["difficulty"]) == len(trace["difficulty_steps"]) == len(trace["difficulty_wrong"]) == 3 * 200

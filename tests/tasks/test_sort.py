@@ -1,0 +1,46 @@
+"""The sort task: the curriculum, what is measured, and the weights that are shipped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import sort as task
+from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
+
+WEIGHTS = Path(task.__file__).parent / "weights" / "sort-lstm.npz"
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+
+def test_lengths_of_a_batch_grow():
+    _, config = small("sort", "growing=100", "batch=5", "numbers=6")
+    rng = np.random.default_rng(0)
+    assert {len(task.batch(config, rng, 1)[0]) for _ in range(20)} == {4}
+    assert {len(task.batch(config, rng, 10 ** 6)[0]) for _ in range(200)} == {4, 6, 8, 10, 12}
+
+
+def test_measure_counts_sequences_places_and_steps():
+    """Of 40 sequences of 3 numbers, two wrong places in one and one in another; one step to read, four to answer."""
+    _, config = small("sort")
+    inputs, targets = task.draw(config, np.random.default_rng(3), 40, 3)
+    steps = np.where(np.arange(6)[:, None] < 3, 1.0, 4.0) + np.zeros((6, 40))
+    oracle = Oracle(targets, 10, wrong=[(3, 1, 0), (5, 1, 0), (4, 7, 0)], steps=steps)
+    row = task.measure(oracle, config, np.random.default_rng(3), 3, 40)
+    assert row["error"] == pytest.approx(2 / 40) and row["place_error"] == pytest.approx(3 / 120)
+    assert (row["steps_reading"], row["steps_answering"], row["steps"]) == (1, 4, 2.5)
+
+
+@pytest.mark.parametrize("change, says", [("numbers=1", "numbers: got 1, expected at least 2"),
+                                          ("gap=0.5", "gap: got 0.5, expected 0 to 0.2"),
+                                          ("gap=-1", "gap: got -1.0, expected 0 to 0.2")])
+def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
+    refused("sort", change, says, capsys, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="tasks/weights/sort-lstm.npz is not there: no weights are shipped")
+def test_shipped_weights(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    result, _ = run("sort", tmp_path / "shown", "--pretrained")
+    assert result["metrics"]["error"] < 0.5
+    figures_are_there(tmp_path / "shown", ["one-input", "a-sequence", "by-difficulty"])
