@@ -1,0 +1,241 @@
+"""What the tasks share that read symbols and write symbols: models, batches, and what is measured.
+
+A task hands in its alphabets and a function that draws Pairs (see tinyaug/data/symbols.py); the rest is here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tasks.task import OptionError
+from tinyaug import Tensor, no_grad
+from tinyaug.attention import (
+    Additive,
+    Bidirectional,
+    Concat,
+    Decoder,
+    General,
+    Location,
+    Seq2Seq,
+    Transformer,
+    dot,
+    greedy,
+    sequence_loss,
+)
+from tinyaug.data.symbols import STOP, batch_of
+from tinyaug.nn import LSTM, Embedding
+from tinyaug.train.optimise import Adam
+
+SCORES = ("additive", "dot", "general", "concat", "location")
+RNN = {"steps": 6000, "batch": 64, "validate_every": 200, "rate": 3e-3, "half_rate": 2000, "clip_norm": 1.0,
+       "hidden": 64, "embedding": 32, "score": "additive", "sampling": 0.0}
+PLAIN = {key: value for key, value in RNN.items() if key != "score"}
+TRANSFORMER = {"steps": 6000, "batch": 64, "validate_every": 200, "rate": 2e-3, "half_rate": 2000, "clip_norm": 1.0,
+               "warm_up": 100, "width": 64, "heads": 4, "hidden": 128, "layers": 2, "positions": "sinusoidal"}
+MODELS = {"rnn": RNN, "transformer": TRANSFORMER, "no-attention": PLAIN}
+LONGEST = 96                                # places that a Transformer, or a location score, knows of
+
+
+def check(config):
+    """Settings that cannot be."""
+    for key in ("hidden", "embedding", "width", "heads", "layers"):
+        if config.get(key, 1) < 1:
+            raise ValueError(f"{key}: got {config[key]}, expected at least 1")
+    for key in ("rate", "half_rate", "clip_norm"):
+        if config[key] <= 0:
+            raise ValueError(f"{key}: got {config[key]}, expected more than 0")
+    if config.get("hidden", 2) % 2:
+        raise ValueError(f"hidden: got {config['hidden']}, expected an even number: half reads each way")
+    if config.get("width", 1) % config.get("heads", 1):
+        raise ValueError(f"heads: got {config['heads']}, expected a divisor of width={config['width']}")
+    if not 0 <= config.get("sampling", 0) <= 1:
+        raise ValueError(f"sampling: got {config['sampling']}, expected 0 .. 1")
+    for key, allowed in (("score", SCORES), ("positions", ("sinusoidal", "learned"))):
+        if config.get(key, allowed[0]) not in allowed:
+            raise ValueError(f"{key}: got {config[key]!r}, expected one of {', '.join(allowed)}")
+
+
+def score_of(kind, query, key, *, rng):
+    """A score by its name; None: no attention."""
+    if kind == "location":
+        return Location(query, LONGEST, rng=rng)
+    if kind == "general":
+        return General(query, key, rng=rng)
+    if kind in ("additive", "concat"):
+        return {"additive": Additive, "concat": Concat}[kind](query, key, query, rng=rng)
+    return dot if kind == "dot" else None
+
+
+def bidirectional(inputs, hidden, *, rng):
+    """Two LSTMs with half of the hidden units each."""
+    return Bidirectional(LSTM(inputs, hidden // 2, rng=rng), LSTM(inputs, hidden // 2, rng=rng))
+
+
+def decoder(config, symbols, source_size, *, rng):
+    """An LSTM that writes, with the score of the config; without one, no attention."""
+    size, embedding = config["hidden"], config["embedding"]
+    return Decoder(symbols, LSTM(embedding + size, size, rng=rng), embedding=embedding, source_size=source_size, size=size,
+                   score=score_of(config.get("score"), size, source_size, rng=rng), rng=rng)
+
+
+def build(config, rng, sources, targets):
+    """The model of a config over two alphabets."""
+    if config["model"] == "transformer":
+        return Transformer(len(sources), len(targets), **{key: config[key] for key in
+                           ("width", "heads", "hidden", "layers", "positions")}, longest=LONGEST, rng=rng)
+    encoder = bidirectional(config["embedding"], config["hidden"], rng=rng)
+    return Seq2Seq(encoder, decoder(config, len(targets), config["hidden"], rng=rng),
+                   embed=Embedding(len(sources), config["embedding"], rng=rng))
+
+
+def arrays(pairs, sources, targets, step=(4, 4)):
+    """Source, shifted and targets of a batch of Pairs."""
+    return batch_of([sources.encode(p.source) for p in pairs], [targets.encode(p.target) for p in pairs], step)
+
+
+def batch(config, rng, pairs, sources, targets, step=(4, 4)):
+    """The arrays of a step; with scheduled sampling also where the model's own symbol is fed."""
+    found = arrays(pairs, sources, targets, step)
+    share = config.get("sampling", 0)
+    return (*found, rng.random(found[1].shape) < share) if share else found
+
+
+def loss(model, source, shifted, targets, own=None):
+    """Cross-entropy of the right symbols, each given the right ones before it."""
+    logits, _ = model(source, shifted) if own is None else model(source, shifted, own=own)
+    value = sequence_loss(logits, targets)
+    return value, {}
+
+
+def optimiser(config, model):
+    return Adam(model, rate=config["rate"], clip_norm=config["clip_norm"])
+
+
+def rate(config, i):
+    """Full at first, half at `half_rate` steps, then falling as 1 / i^2; a Transformer begins softly."""
+    return config["rate"] * min(1.0, i / config.get("warm_up", 1)) / (1 + (i / config["half_rate"]) ** 2)
+
+
+def answers(model, pairs, sources, targets, longest=None):
+    """What the model writes for each Pair, greedily, and the weights of each symbol over the source."""
+    written, weights = [], []
+    device = model.parameters()[0].device
+    for start in range(0, len(pairs), 250):
+        some = pairs[start:start + 250]
+        source, _, target = arrays(some, sources, targets)
+        steps = longest or target.shape[1] + 4
+        with no_grad():
+            state = model.begin(Tensor(source).to(device))
+            sequences, looked = greedy(model, state, Tensor(np.full(len(some), STOP)).to(device), STOP, steps)
+        written += [targets.decode(sequence) for sequence in sequences]
+        weights += looked
+    return written, weights
+
+
+def exact(model, pairs, sources, targets):
+    """Share of Pairs whose answer is right as a whole."""
+    written, _ = answers(model, pairs, sources, targets)
+    return float(np.mean([sequence == list(pair.target) for sequence, pair in zip(written, pairs)]))
+
+
+def measure(model, pairs, sources, targets):
+    """Share of answers that are right, of symbols that are, and of symbols whose source place has the most weight."""
+    written, weights = answers(model, pairs, sources, targets)
+    whole = np.mean([sequence == list(pair.target) for sequence, pair in zip(written, pairs)])
+    symbols = right = places = found = 0
+    for pair, sequence, looked in zip(pairs, written, weights):
+        symbols += len(pair.target)
+        right += sum(a == b for a, b in zip(sequence, pair.target))
+        if sequence == list(pair.target) and pair.places and looked:
+            known = [(t, where) for t, where in enumerate(pair.places) if where]
+            places += len(known)
+            found += sum(int(np.argmax(looked[t])) in where for t, where in known)
+    return {"exact": float(whole), "symbols": right / symbols, "places": found / places if places else 0.0}
+
+
+def edits(written, right):
+    """The fewest insertions, deletions and replacements that make `right` of `written` (Levenshtein 1966)."""
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(written, 1):
+        before, row = row, [i]
+        for j, b in enumerate(right, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (a != b)))
+    return row[-1]
+
+
+def examples(model, pairs, sources, targets):
+    """The trace of some Pairs: for each its source, what was written (with the stop), and the weights."""
+    written, weights = answers(model, pairs, sources, targets)
+    trace = {}
+    for i, (pair, sequence, looked) in enumerate(zip(pairs, written, weights)):
+        trace[f"source_{i}"] = np.array(list(pair.source))
+        trace[f"target_{i}"] = np.array(list(pair.target))
+        trace[f"output_{i}"] = np.array(sequence, dtype=str)
+        if looked:
+            trace[f"attention_{i}"] = np.stack(looked)[:len(sequence), :len(pair.source)]
+    return trace
+
+
+def at_least(**bars):
+    """{name: (value, bound)} as targets that are reached from below."""
+    return {name: {"value": value, "bound": bound, "reached": bool(value >= bound)} for name, (value, bound) in bars.items()}
+
+
+def at_most(**bars):
+    """{name: (value, bound)} as targets that are reached from above."""
+    return {name: {"value": value, "bound": bound, "reached": bool(value <= bound)} for name, (value, bound) in bars.items()}
+
+
+def figures(folder, trace, metrics, title):
+    """The alignments of the trace, and how it was learned."""
+    from viz import attention as draw
+    return draw.all_figures(folder / "figures", trace, metrics, title)
+
+
+def option(add):
+    """The option of a task that answers what you type."""
+    add("--interactive", action="store_true", help="answer the lines you type, with the shipped weights; no training")
+
+
+def interactive(task, prepare, sources, targets):
+    """A Task's command: reads lines, writes answers. prepare: a line -> source symbols; raises ValueError"""
+    def command(options: argparse.Namespace, weights: Path) -> int | None:
+        if not options.interactive:
+            return None
+        for name in ("pretrained", "resume", "steps", "minutes", "set", "out", "trace"):
+            if getattr(options, name):
+                raise OptionError(f"--{name}: not together with --interactive, which only answers")
+        from tasks.runner import shipped
+        model, _, _ = shipped(task(), options.model, weights, data=options.data)
+        if sys.stdin.isatty():
+            print("a line to answer, or an empty one to end", file=sys.stderr)
+        for number, line in enumerate(sys.stdin, 1):
+            line = line.rstrip("\n")
+            if not line.strip():
+                break
+            try:
+                print(reply(model, prepare(line), sources, targets), flush=True)
+            except ValueError as error:
+                print(f"line {number}: {error}", file=sys.stderr, flush=True)
+        return 0
+    return command
+
+
+def reply(model, source, sources, targets):
+    """The answer, and below it the places of the source that it was read from."""
+    integers = sources.encode(source)
+    if not 0 < len(integers) <= LONGEST:
+        raise ValueError(f"got {len(integers)} symbols, expected 1 to {LONGEST}")
+    with no_grad():
+        state = model.begin(Tensor(np.array([integers])))
+        sequences, weights = greedy(model, state, Tensor(np.array([STOP])), STOP, LONGEST)
+    written = targets.decode(sequences[0])
+    text = (" " if max(map(len, written), default=0) > 1 else "").join(written)
+    if not weights[0]:
+        return text
+    looks = ", ".join(f"{symbol} < {source[int(np.argmax(w))]!r} {w.max():.0%}" for symbol, w in zip(written, weights[0]))
+    return f"{text}\n    {looks}"
