@@ -13,8 +13,8 @@ from tasks.task import Task
 from tinyaug.data.ponder import parity
 
 RECIPE = pondering.THINKING | {
-    "steps": 30000, "batch": 64, "validate_every": 1000, "enough": 0.01, "rate": 2e-3, "half_rate": 15000,
-    "clip_norm": 1.0, "growing": 20000, "practice": 20000, "size": 16, "most": 0, "hidden": 64, "limit": 10,
+    "steps": 60000, "batch": 64, "validate_every": 2000, "enough": 0.01, "rate": 3e-3, "half_rate": 60000,
+    "clip_norm": 1.0, "growing": 30000, "practice": 36000, "size": 16, "most": 0, "hidden": 64, "limit": 8,
     "halting_bias": -3.0,
 }
 MODELS = {"rnn": RECIPE, "lstm": RECIPE, "ntm": RECIPE | pondering.MEMORY}
@@ -39,8 +39,13 @@ def build(config, rng):
 
 
 def batch(config, rng, i):
+    """In practice, vectors with more elements have their answer due later, and those with fewer come again and again."""
     most = pondering.grown(config, i, 2, trained(config))
-    return *parity(rng, config["batch"], config["size"], 1, most), pondering.terms(config, i)
+    if not pondering.practises(config, i):
+        return *parity(rng, config["batch"], config["size"], 1, most), pondering.terms(config, i)
+    most = most if rng.random() < 0.5 else int(rng.integers(2, most + 1))
+    due = -(-most * config["limit"] // config["size"])
+    return *parity(rng, config["batch"], config["size"], 1, most), pondering.terms(config, i, due)
 
 
 def measure(model, config, rng, least, most, vectors):

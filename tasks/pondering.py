@@ -10,7 +10,7 @@ from tinyaug.nn.module import Module
 from tinyaug.train.optimise import Adam
 
 CHOICES = {"ponder": ("act", "none", "fixed", "pondernet")}
-THINKING = {"ponder": "act", "time_penalty": 1e-3, "epsilon": 0.01, "limit": 10, "halting_bias": 1.0, "prior": 0.2,
+THINKING = {"ponder": "act", "time_penalty": 0.02, "epsilon": 0.01, "limit": 10, "halting_bias": 1.0, "prior": 0.2,
             "practice": 0}
 MEMORY = {"slots": 16, "width": 12}
 
@@ -50,11 +50,9 @@ class Ponderer(Module):
             return ops.sum(thought.weights * self.error(thought.outputs, target), axis=0)
         return self.error(thought.output, target)
 
-    def practice_error(self, thought, target):
-        """The error (B,) of an answer after every step, the later the more important: step n counts n times."""
-        errors = self.error(thought.outputs, target)
-        counts = [n * error for n, error in enumerate(ops.unstack(errors, axis=0), 1)]
-        return sum(counts[1:], counts[0]) / (len(counts) * (len(counts) + 1) / 2)
+    def practice_error(self, thought, target, due):
+        """The error (B,) of the answers after every step, weighted by due (N,)."""
+        return ops.sum(ops.reshape(due, (len(due), 1)) * self.error(thought.outputs, target), axis=0)
 
     def probabilities(self, thought):
         """(B, P, classes): how likely the network holds each class."""
@@ -107,32 +105,41 @@ def grown(config, i, first, last):
 def loss(model, inputs, targets, terms):
     """error + time_penalty * ponder cost: each a sum over the sequence, a mean over the batch (Graves 2016, section 2.1).
 
-    terms: array [time_penalty], the paper's tau, PonderNet's beta; or, while it practises, [time_penalty, freedom]: then
-           the loss is (1 - freedom) practice error + freedom (error + time_penalty * ponder cost)
+    terms: array [time_penalty], the paper's tau, PonderNet's beta; or, while it practises, [time_penalty, freedom, due_1,
+           ..., due_N]: then the loss is (1 - freedom) sum_n due_n error(y^n) + freedom (error + time_penalty * ponder cost)
     """
-    practising = terms.shape[0] == 2
+    practising = terms.shape[0] > 1
     thoughts, state = model(inputs, whole=True)             # as it is recorded: to the limit, whoever has halted
 
-    def total(error):
-        each = [error(thought, target) for thought, target in zip(thoughts, ops.unstack(targets, axis=0))]
+    def total(error, *more):
+        each = [error(thought, target, *more) for thought, target in zip(thoughts, ops.unstack(targets, axis=0))]
         return ops.mean(sum(each[1:], each[0]))
 
     error, cost = total(model.thought_error), ops.mean(state.ponder_cost)
     value = error + ops.sum(terms[:1]) * cost
     if practising:
-        freedom = ops.sum(terms[1:])
-        value = (1 - freedom) * total(model.practice_error) + freedom * value
+        freedom, error = ops.sum(terms[1:2]), total(model.practice_error, terms[2:])
+        value = (1 - freedom) * error + freedom * value
     steps = ops.mean(ops.stack([thought.steps for thought in thoughts]))
     return value, {"error": error, "ponder_cost": cost, "steps": steps}
 
 
-def terms(config, i):
-    """The last array of the i-th batch, see `loss`: ACT practises for `practice` steps, then it becomes free to halt, over
-    a fifth as many. Until then the halting unit matters only to the state that the next input goes on from."""
-    practice = config["practice"] if config["ponder"] == "act" else 0
-    if i > 1.2 * practice:
+def practises(config, i):
+    """ACT practises for `practice` steps, then it becomes free to halt, over a fifth as many."""
+    return config["ponder"] == "act" and i <= 1.2 * config["practice"]
+
+
+def terms(config, i, due=None):
+    """The last array of the i-th batch, see `loss`.
+
+    due: the step after which the answer is due in practice, the limit if None. Until an end of practice the halting unit
+    matters only to the state that the next input goes on from.
+    """
+    if not practises(config, i):
         return np.array([config["time_penalty"]], np.float32)
-    return np.array([config["time_penalty"], max(0.0, (i - practice) / (0.2 * practice))], np.float32)
+    weights = np.arange(1, config["limit"] + 1) == (due or config["limit"])
+    freedom = max(0.0, (i / config["practice"] - 1) * 5)
+    return np.array([config["time_penalty"], freedom, *weights], np.float32)
 
 
 def optimiser(config, model):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.host            # the command line chooses the device i
 
 
 def test_the_number_of_elements_grows():
-    _, config = small("parity", "growing=10", "size=8", "batch=500")
+    _, config = small("parity", "growing=10", "size=8", "batch=500", "practice=0")
 
     def most(i):
         inputs, targets, _ = task.batch(config, np.random.default_rng(i), i)
@@ -22,6 +22,19 @@ def test_the_number_of_elements_grows():
         return np.abs(inputs[0]).sum(axis=1).max()
 
     assert [most(1), most(5), most(10), most(99)] == [2, 5, 8, 8]
+
+
+def test_in_practice_the_answer_is_due_later_the_more_elements_there_may_be():
+    """Two elements a step, where 4 steps are allowed for 8; half of the batches have the most so far."""
+    _, config = small("parity", "growing=10", "size=8", "batch=300", "practice=1000", "limit=4", "time_penalty=0.5")
+    rng, seen = np.random.default_rng(1), []
+    for _ in range(60):
+        inputs, _, terms = task.batch(config, rng, 100)
+        most = np.abs(inputs[0]).sum(axis=1).max()
+        assert terms[0] == 0.5 and terms[1] == 0 and terms[2:].sum() == 1
+        assert terms[2:].argmax() + 1 == np.ceil(most / 2)
+        seen.append(int(most))
+    assert set(seen) == set(range(2, 9)) and seen.count(8) > 20
 
 
 def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):

@@ -60,34 +60,37 @@ def test_ponder_nets_loss_is_the_mean_of_the_steps_losses():
     np.testing.assert_allclose(held.sum(axis=-1), 1, atol=1e-5)
 
 
-def test_practice_counts_the_answer_after_every_step_and_then_gives_way():
-    """Freedom 0: sum_n n error(y^n) over 1 + ... + N, at no cost; freedom 1: the loss."""
+def test_practice_counts_the_answers_after_the_steps_where_they_are_due_and_then_gives_way():
+    """Freedom 0: sum_n due_n error(y^n), at no cost; freedom 1: the loss."""
     net, config = small("sort", "hidden=8", "batch=2", "limit=3", "numbers=3", "time_penalty=0.5", "practice=100")
     inputs, targets, _ = task_batch("sort", config)
     thoughts, _ = net(Tensor(inputs), whole=True)
     error = 0.0
     for thought, target in zip(thoughts, targets):
         logits = net.logits(thought.outputs).numpy()
-        error += np.mean([sum((n + 1) * by_hand(logits[n, b], target[b]) for n in range(3)) / 6 for b in range(2)])
-    value, _ = pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.5, 0.0]))
-    assert value.item() == pytest.approx(error, rel=1e-4)
+        error += np.mean([0.25 * by_hand(logits[1, b], target[b]) + 0.75 * by_hand(logits[2, b], target[b])
+                          for b in range(2)])
+    value, logged = pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.5, 0.0, 0.0, 0.25, 0.75]))
+    assert value.item() == logged["error"].item() == pytest.approx(error, rel=1e-4)
     free, usual = (pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor(terms))[0].item()
-                   for terms in ([0.5, 1.0], [0.5]))
+                   for terms in ([0.5, 1.0, 0.0, 0.25, 0.75], [0.5]))
     assert free == pytest.approx(usual, rel=1e-5)
 
 
 def test_at_a_single_input_the_halting_unit_learns_nothing_from_practice():
     net, config = small("parity", "hidden=8", "batch=2", "limit=3")
     inputs, targets, _ = task_batch("parity", config)
-    pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.5, 0.0]))[0].backward()
+    pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.5, 0.0, 0.0, 0.0, 1.0]))[0].backward()
     assert not np.any(net.core.halting.weight.grad.numpy()) and not np.any(net.core.halting.bias.grad.numpy())
     assert np.any(net.core.core.linear.weight.grad.numpy())
 
 
 def test_practice_ends():
-    config = {"practice": 100, "time_penalty": 0.5, "ponder": "act"}
+    config = {"practice": 100, "time_penalty": 0.5, "ponder": "act", "limit": 3}
     found = [pondering.terms(config, i).tolist() for i in (1, 100, 110, 120, 121)]
-    assert found == [[0.5, 0.0], [0.5, 0.0], [0.5, 0.5], [0.5, 1.0], [0.5]]
+    assert found == [[0.5, 0, 0, 0, 1], [0.5, 0, 0, 0, 1], [0.5, pytest.approx(0.5), 0, 0, 1],
+                     [0.5, pytest.approx(1), 0, 0, 1], [0.5]]
+    assert pondering.terms(config, 1, due=2).tolist() == [0.5, 0, 0, 1, 0]
     for other in ("none", "fixed", "pondernet"):                    # these have nothing to practise for
         assert pondering.terms(config | {"ponder": other}, 1).tolist() == [0.5]
     assert pondering.terms(config | {"practice": 0}, 1).tolist() == [0.5]
