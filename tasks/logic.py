@@ -13,8 +13,9 @@ from tasks.task import Task
 from tinyaug.data.ponder import logic
 
 RECIPE = pondering.THINKING | {
-    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.005, "rate": 2e-3, "half_rate": 20000,
-    "clip_norm": 1.0, "growing": 15000, "gates": 10, "max_length": 10, "hidden": 128,
+    "steps": 40000, "batch": 64, "validate_every": 500, "enough": 0.005, "rate": 3e-3, "half_rate": 15000,
+    "clip_norm": 1.0, "growing": 9000, "practice": 10000, "gates": 10, "train_length": 3, "max_length": 10, "hidden": 64,
+    "limit": 10, "halting_bias": -3.0, "time_penalty": 0.01,
 }
 MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -22,7 +23,7 @@ MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 def check(config):
     """Settings that cannot be."""
     pondering.check(config)
-    for key in ("gates", "max_length"):
+    for key in ("gates", "train_length", "max_length"):
         if config[key] < 1:
             raise ValueError(f"{key}: got {config[key]}, expected at least 1")
 
@@ -39,7 +40,7 @@ def draw(config, rng, sequences, length, gates):
 
 def batch(config, rng, i):
     gates = pondering.grown(config, i, 1, config["gates"])
-    length = int(rng.integers(1, config["max_length"] + 1))
+    length = int(rng.integers(1, min(config["train_length"], config["max_length"]) + 1))
     return *draw(config, rng, config["batch"], length, gates), pondering.terms(config, i)
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.host            # the command line chooses the device i
 
 def test_gates_and_lengths_of_a_batch():
     """From one gate to all, every length equally often."""
-    _, config = small("logic", "growing=10", "batch=50", "gates=4", "max_length=3")
+    _, config = small("logic", "growing=10", "batch=50", "gates=4", "train_length=3")
     rng = np.random.default_rng(0)
     shapes = [task.batch(config, rng, 99)[0].shape for _ in range(90)]
     assert set(shapes) == {(n, 50, 42) for n in (1, 2, 3)} and min(shapes.count(shape) for shape in set(shapes)) > 15
@@ -33,6 +33,7 @@ def test_measure_counts_sequences_answers_and_steps(monkeypatch):
 
 
 @pytest.mark.parametrize("change, says", [("gates=0", "gates: got 0, expected at least 1"),
+                                          ("train_length=0", "train_length: got 0, expected at least 1"),
                                           ("max_length=0", "max_length: got 0, expected at least 1")])
 def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
     refused("logic", change, says, capsys, tmp_path / "run")
