@@ -16,7 +16,7 @@ def all_figures(folder, trace, metrics, title):
 def learning_curve(folder, metrics, title):
     """The loss over training, and the share of validation answers that are right as a whole."""
     figure, axes = panels(2, height=1.8, width=6.0, sharex=True)
-    train = np.array([(r["step"], r["train"]["loss"]) for r in metrics if "train" in r])
+    train = np.array([(r["step"], r["train"].get("nats", r["train"]["loss"])) for r in metrics if "train" in r])
     axes[0][0].semilogy(train[:, 0], np.maximum(train[:, 1], 1e-5), color=BLUE, linewidth=1)
     axes[0][0].set(ylabel="nats a symbol", title=title)
     checks = [(r["step"], r["validation"]["exact"]) for r in metrics if "validation" in r]

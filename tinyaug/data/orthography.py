@@ -36,17 +36,18 @@ def held_out(word):
 
 def words(rng, n, testing=False):
     """n Pairs (letters, phones) of one to three syllables; one in twenty is an exception."""
-    pairs = []
-    while len(pairs) < n:
-        if rng.random() < 0.05:
-            word = list(EXCEPTIONS)[rng.integers(len(EXCEPTIONS))]
-        else:
-            word = "".join(_one(rng, ONSETS) + _one(rng, NUCLEI) + _one(rng, CODAS) for _ in range(rng.integers(1, 4)))
-            word += "e" if word[-1] in "dklmnprst" and rng.random() < 0.4 else ""
-            if held_out(word) != testing:
-                continue
-        pairs.append(Pair(word, *pronounce(word)))
-    return pairs
+    odd = list(EXCEPTIONS)
+    drawn = [odd[rng.integers(len(odd))] if rng.random() < 0.05 else _regular(rng, testing) for _ in range(n)]
+    return [Pair(word, *pronounce(word)) for word in drawn]
+
+
+def _regular(rng, testing):
+    """A word that follows the rules and is held out, or is not."""
+    while True:
+        word = "".join(_one(rng, ONSETS) + _one(rng, NUCLEI) + _one(rng, CODAS) for _ in range(rng.integers(1, 4)))
+        word += "e" if word[-1] in "dklmnprst" and rng.random() < 0.4 else ""
+        if held_out(word) == testing and word not in EXCEPTIONS:
+            return word
 
 
 def _one(rng, choices):
