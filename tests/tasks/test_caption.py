@@ -1,0 +1,145 @@
+"""The caption task: the model's equations and gradients, hard attention's loss, what is measured, what is shipped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import caption as task
+from tasks.runner import shipped, streams
+from tests.attention import loops
+from tests.nn.models import check_module, randomised
+from tinyaug import Tensor, no_grad, using_dtype
+from tinyaug.attention.captioner import Captioner, patches
+from tinyaug.data.shapes import scenes
+
+WEIGHTS = Path(task.__file__).parent / "weights"
+
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+PICTURES = np.random.default_rng(0).random((2, 4, 6, 1))
+SHIFTED = np.array([[1, 2, 3], [1, 4, 2]])
+
+
+def captioner(looks):
+    rng = np.random.default_rng(1)
+    return randomised(Captioner(5, patch=2, channels=1, places=6, hidden=3, embedding=2, looks=looks, rng=rng), rng)
+
+
+def test_patches_are_squares_row_by_row():
+    picture = np.arange(24).reshape(1, 4, 6, 1)
+    found = patches(Tensor(picture), 2).numpy()[0]
+    assert found.shape == (6, 4)
+    for i, (top, left) in enumerate((top, left) for top in (0, 2) for left in (0, 2, 4)):
+        assert found[i].tolist() == picture[0, top:top + 2, left:left + 2, 0].ravel().tolist()
+    with pytest.raises(ValueError, match="patches: pictures of 4 x 6, expected multiples of the patch size 4"):
+        patches(Tensor(picture), 4)
+    with pytest.raises(ValueError, match="Captioner: looks 'sideways', expected soft, hard or none"):
+        captioner("sideways")
+
+
+def test_a_soft_captioner_against_loops():
+    with using_dtype("float64"), no_grad():
+        model = captioner("soft")
+        logits, _ = model(Tensor(PICTURES), Tensor(SHIFTED))
+        W = {name: x.numpy().tolist() for name, x in model.named_parameters()}
+        for b in range(2):
+            seen = [[np.tanh(a + c + d) for a, c, d in zip(loops.product(patch, W["see.weight"]), W["see.bias"], place)]
+                    for patch, place in zip(patches(Tensor(PICTURES), 2).numpy()[b].tolist(), W["places"])]
+            h, c = W["core.start_hidden"], W["core.start_cell"]
+            for t, word in enumerate(SHIFTED[b]):
+                scores = [loops.additive(h, a, W["score.query.weight"], W["score.key.weight"],
+                                         [row[0] for row in W["score.weight"]]) for a in seen]
+                z, _ = loops.attend(scores, seen)
+                h, c = loops.lstm([*W["words.weight"][word], *z], h, c, W["core.weight"], W["core.bias"])
+                expected = [a + d for a, d in zip(loops.product([*h, *z], W["output.weight"]), W["output.bias"])]
+                np.testing.assert_allclose(logits.numpy()[b, t], expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("looks", task.MODELS)
+def test_gradients(looks):
+    """Of hard attention with the draws held, and with the rewards constant, as REINFORCE has them."""
+    noise = 50 * np.random.default_rng(2).gumbel(size=(2, 3, 6))
+    with using_dtype("float64"):
+        model = captioner(looks)
+
+        def run(pictures):
+            logits, draws = model(pictures, Tensor(SHIFTED), Tensor(noise))
+            return (logits, *draws) if draws else logits
+
+        check_module(model, run, PICTURES)
+
+
+def small(model):
+    config = {"task": "caption", "model": model, "seed": 1, "data": None, **task.TASK.settings(model, ["hidden=16"])}
+    return config, task.build(config, streams(1)["build"])
+
+
+@pytest.mark.parametrize("model", task.MODELS)
+def test_sixty_steps_on_one_batch_lower_the_cross_entropy(model):
+    config, net = small(model)
+    optimiser = task.TASK.optimiser(config | {"rate": 1e-2}, net)
+    losses = []
+    fixed = [Tensor(array) for array in task.batch(config | {"batch": 8}, np.random.default_rng(0), 1)]
+    for _ in range(60):
+        optimiser.zero_grad()
+        loss, logged = task.loss(net, *fixed)
+        loss.backward()
+        optimiser.step()
+        losses.append(logged.get("nats", loss).item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_draw_is_rewarded_for_its_word_and_all_that_follow(monkeypatch):
+    """By hand, from the model's own logits and draws: rewards to go, less the mean of the other rows at that word."""
+    config, net = small("hard")
+    drawn = task.batch(config | {"batch": 3}, np.random.default_rng(1), 1)
+    pictures, shifted, targets, noise = (Tensor(array) for array in drawn[:4])
+    captured = []
+    monkeypatch.setattr(task, "reinforce", lambda logs, rewards, baseline: captured.append(
+        (logs.numpy(), rewards.numpy(), baseline.numpy())) or rewards[0, 0] * 0)
+    task.loss(net, pictures, shifted, targets, noise, Tensor(1.0), Tensor(0.0))
+    logs, rewards, baseline = captured[0]
+    logits, (likelihoods, _) = net(pictures, shifted, noise)
+    p = np.exp(logits.numpy() - logits.numpy().max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    for b in range(3):
+        length = int((targets.numpy()[b] != 0).sum())
+        words = [np.log(p[b, t, targets.numpy()[b, t]]) for t in range(length)]
+        for t in range(length):
+            assert rewards[b, t] == pytest.approx(sum(words[t:]), rel=1e-4)
+        assert not logs[b, length:].any()
+        np.testing.assert_allclose(logs[b, :length], likelihoods.numpy()[b, :length], rtol=1e-5)
+        np.testing.assert_allclose(baseline[b], (rewards.sum(0) - rewards[b]) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_measure_counts_sentences_and_the_weight_on_what_is_named(monkeypatch):
+    pictures, pairs = scenes(np.random.default_rng(3), 3)
+    weights = [[np.full(36, 0.01) for _ in pair.target] for pair in pairs]
+    for looked, pair in zip(weights, pairs):
+        for t, cells in enumerate(pair.places):
+            for cell in cells or ():
+                looked[t][cell] = 0.65
+    monkeypatch.setattr(task, "answers", lambda *_: ([pairs[0].target, pairs[1].target, ["red"]], weights))
+    assert task.measure(None, pictures, pairs) == {"exact": pytest.approx(2 / 3), "on_object": pytest.approx(0.65)}
+
+
+@pytest.mark.parametrize("model, bound", [("soft", 0.97), ("hard", 0.93)])
+def test_shipped_weights(model, bound):
+    path = WEIGHTS / f"caption-{model}.npz"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there: no weights are shipped")
+    assert path.stat().st_size < 2e6
+    net, _, _ = shipped(task.TASK, model, WEIGHTS)
+    found = task.measure(net, *scenes(np.random.default_rng(4), 400))
+    assert found["exact"] >= bound and found["on_object"] >= 0.78
+
+
+def test_the_figure_holds_something(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    from matplotlib.image import imread
+    net, config, _ = shipped(task.TASK, "hard", WEIGHTS)
+    trace = task.trace(net, config, np.random.default_rng(5))
+    (path,) = task.figures(tmp_path, trace, [])
+    assert path.stem == "looks" and 0.005 < (imread(path)[..., :3].mean(axis=2) < 0.9).mean() < 0.95
+    np.testing.assert_allclose(trace["attention_0"].sum(axis=(1, 2)), 1, atol=1e-4)
