@@ -1,0 +1,165 @@
+"""Programs over tables: soft against loops, hard against answers that were computed apart, and both against SQL."""
+
+from math import exp, log
+
+import numpy as np
+import pytest
+
+from tasks.tables import condition, query, right
+from tests.nn.models import check_module, randomised
+from tinyaug import Tensor, using_dtype
+from tinyaug.data import tables as data
+from tinyaug.programmer.tables import (
+    OPERATIONS,
+    STEPS,
+    Instruction,
+    Selection,
+    Table,
+    TableProgrammer,
+    choose,
+    execute,
+    log_likelihood,
+    run_soft,
+    to_sql,
+    to_words,
+)
+
+
+def program_of(question):
+    """The program that a person would write for a templated question."""
+    kind, result = question.template
+    columns = [int(word[1:]) - 1 for word in question.words if word[0] == "c" and word[1:].isdigit()]
+    target, compared = (None, columns) if result == "count" else (columns[0], columns[1:])
+    compared = [*compared, 0, 0]
+    rows = {"none": [("reset", 0, 0)], "match": [("match", 0, 0)], "greater": [("greater", compared[0], 0)],
+            "lesser": [("lesser", compared[0], 0)],
+            "and": [("greater", compared[0], 0), ("lesser", compared[1], 1), ("and", 0, 0)],
+            "or": [("lesser", compared[0], 0), ("greater", compared[1], 1), ("or", 0, 0)]}[kind]
+    if result == "difference":
+        steps = [("sum", target, 0), *rows, ("sum", target, 0), ("difference", 0, 0)]
+    else:
+        steps = [*rows, (result, target or 0, 0)]
+    return [Instruction(*step) for step in [("reset", 0, 0)] * (STEPS - len(steps)) + steps]
+
+
+@pytest.mark.parametrize("template", data.TEMPLATES, ids="-".join)
+def test_a_program_of_four_steps_answers_every_template_and_sql_agrees(template):
+    """The hard program, the answer computed from the words, and sqlite3: three ways to one result."""
+    rng, names = np.random.default_rng(0), ["c1", "c2", "c3"]
+    for _ in range(20):
+        numbers, texts = data.draw_table(rng, 15, 3, 10, 4)
+        question = data.ask(rng, numbers, texts, template)
+        wanted, program = data.answer(question, numbers, texts), program_of(question)
+        found = execute(program, numbers.tolist(), question.numbers, [text == question.text for text in texts])
+        assert right(found, wanted)
+        said = query(to_sql(program, names, question.numbers, condition(question.text)), names, numbers, texts)
+        assert said == [numbers[i, j] for i, j in wanted] if isinstance(wanted, list) else said[0] == pytest.approx(wanted)
+        assert len(to_words(program, names, question.numbers, question.text)) == STEPS
+
+
+def test_a_program_that_only_selects_rows_has_no_answer():
+    program = [Instruction("reset", 0, 0)] * STEPS
+    assert execute(program, [[1.0]], (0.0, 0.0), [False]) is None and to_sql(program, ["c1"], (0.0, 0.0)) is None
+
+
+def small_world(rng, batch=2, rows=4, columns=2):
+    values = rng.integers(-5, 6, (batch, rows, columns)).astype(float)
+    limits = rng.uniform(-3, 3, (batch, 2))[:, :, None, None]
+    match = rng.integers(0, 2, (batch, rows)).astype(float)
+    return Table(values, (values[:, None] > limits).astype(float), (values[:, None] < limits).astype(float), match)
+
+
+def soft(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def soft_run(steps, world, b):
+    """One soft program by loops: rows and scalars after each step. steps: [(operation, column, pivot)] distributions"""
+    values, (count, columns) = world.values[b], world.values[b].shape
+    rows, scalars = [np.ones(count)], [0.0]
+    for operation, column, pivot in steps:
+        w = dict(zip(OPERATIONS, operation))
+        before = rows[-2] if len(rows) > 1 else rows[-1]
+        total = sum(rows[-1][i] * column[j] * values[i, j] for i in range(count) for j in range(columns))
+        earlier = scalars[-3] if len(scalars) > 2 else scalars[0]
+        scalar = w["sum"] * total + w["count"] * sum(rows[-1]) + w["difference"] * (earlier - scalars[-1])
+        selected = []
+        for i in range(count):
+            greater, lesser = (sum(column[j] * pivot[n] * compared[b, n, i, j] for j in range(columns) for n in range(2))
+                               for compared in (world.above, world.below))
+            selected.append(w["greater"] * greater + w["lesser"] * lesser + w["and"] * min(rows[-1][i], before[i])
+                            + w["or"] * max(rows[-1][i], before[i]) + w["reset"] + w["match"] * world.match[b, i])
+        rows.append(np.array(selected))
+        scalars.append(scalar)
+    return rows, scalars
+
+
+def random_scores(rng, batch=2, columns=2):
+    return [Selection(*[rng.normal(size=(batch, size)) for size in (len(OPERATIONS), columns, 2)]) for _ in range(STEPS)]
+
+
+def test_a_soft_run_against_loops():
+    rng = np.random.default_rng(1)
+    world, scores = small_world(rng), random_scores(rng)
+    with using_dtype("float64"):
+        drawn = choose([Selection(*map(Tensor, step)) for step in scores])
+        rows, scalars = run_soft(drawn, Table(*map(Tensor, world)))
+    for b in range(2):
+        want_rows, want_scalars = soft_run([[soft(x[b]) for x in step] for step in scores], world, b)
+        for t in range(STEPS + 1):
+            np.testing.assert_allclose(rows[t].numpy()[b, 0], want_rows[t], rtol=1e-10)
+            np.testing.assert_allclose(scalars[t].numpy()[b, 0], want_scalars[t], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("scalar", [True, False])
+def test_the_likelihood_against_loops(scalar):
+    rng = np.random.default_rng(2)
+    world, scores, samples, temperature, tolerance = small_world(rng), random_scores(rng), 3, 0.5, 0.4
+    noise = [[rng.gumbel(size=(2, samples, x.shape[1])) for x in step] for step in scores[:-1]]
+    answers, cells = rng.uniform(-9, 9, 2), rng.integers(0, 2, (2, 4, 2)).astype(float)
+    with using_dtype("float64"):
+        found = log_likelihood([Selection(*map(Tensor, step)) for step in scores], Table(*map(Tensor, world)),
+                               Tensor(answers), Tensor(cells), Tensor([float(scalar)] * 2),
+                               [[Tensor(x) for x in step] for step in noise],
+                               temperature=temperature, tolerance=tolerance).numpy()
+    for b in range(2):
+        total = 0.0
+        for s in range(samples):
+            steps = [[soft((x[b] + g[b, s]) / temperature) for x, g in zip(step, drawn)]
+                     for step, drawn in zip(scores[:-1], noise)]
+            rows, scalars = soft_run(steps, world, b)
+            operation, column = soft(scores[-1].operation[b]), soft(scores[-1].column[b])
+            p = dict(zip(OPERATIONS, operation))
+
+            def fit(value, wanted=answers[b]):
+                return exp(-abs(value - wanted) / (abs(value) + abs(wanted) + 0.01) / tolerance)
+
+            for j in range(2):
+                if scalar:
+                    total += p["sum"] * column[j] * fit(rows[-1] @ world.values[b][:, j])
+                else:
+                    both = rows[-1].sum() + cells[b].sum()
+                    wrong = (both - 2 * rows[-1] @ cells[b][:, j]) / (both + 0.01)
+                    total += p["assign"] * column[j] * exp(-wrong / tolerance)
+            if scalar:
+                total += p["count"] * fit(rows[-1].sum()) + p["difference"] * fit(scalars[-3] - scalars[-1])
+        assert found[b] == pytest.approx(log(total / samples), rel=1e-8)
+
+
+def test_the_gradient_of_a_whole_step():
+    rng = np.random.default_rng(3)
+    world, answers = small_world(rng), rng.uniform(-9, 9, 2)
+    tokens = np.array([[0, 5, 1, 4, 6], [3, 4, 1, 5, 2]])
+    places = (tokens[:, None, :] == np.array([1, 2])[:, None]).astype(float)
+    with using_dtype("float64"):
+        net = randomised(TableProgrammer(words=7, width=3, hidden=2, rng=rng), rng, scale=0.5)
+        del net.history.start_hidden, net.history.start_cell            # its first state is what the readers end in
+        noise = [[Tensor(rng.gumbel(size=(2, 2, size))) for size in (len(OPERATIONS), 2, 2)] for _ in range(STEPS - 1)]
+
+        def function(values):
+            table = Table(values, *map(Tensor, world[1:]))
+            scores = net(Tensor(tokens), Tensor(places), Tensor([3, 4]))
+            return log_likelihood(scores, table, Tensor(answers), Tensor(np.ones((2, 4, 2))), Tensor([1.0, 0.0]), noise,
+                                  temperature=0.8, tolerance=0.5)
+        check_module(net, function, world.values)
