@@ -44,6 +44,9 @@ def alignments(folder, trace, title):
 
 def matrix(axes, weights, source, output, target):
     """One alignment; symbols of the output that are wrong are in orange."""
+    if not len(output):
+        axes.set_axis_off()                             # nothing was written, nothing looked at
+        return
     axes.imshow(weights, cmap="Greys", vmin=0, vmax=1)
     axes.set_xticks(range(len(source)), ["_" if symbol == " " else symbol for symbol in source], fontsize=8)
     axes.set_yticks(range(len(output)), output, fontsize=8)
