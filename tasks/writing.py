@@ -22,6 +22,7 @@ from tinyaug.attention import (
     Location,
     Seq2Seq,
     Transformer,
+    beam_search,
     dot,
     greedy,
     sequence_loss,
@@ -197,13 +198,16 @@ def figures(folder, trace, metrics, title):
 
 
 def option(add):
-    """The option of a task that answers what you type."""
+    """The options of a task that answers what you type."""
     add("--interactive", action="store_true", help="answer the lines you type, with the shipped weights; no training")
+    add("--beams", type=int, metavar="N", help="with --interactive: the N best answers that beam search finds")
 
 
 def interactive(task, prepare, sources, targets):
     """A Task's command: reads lines, writes answers. prepare: a line -> source symbols; raises ValueError"""
     def command(options: argparse.Namespace, weights: Path) -> int | None:
+        if options.beams is not None and (options.beams < 1 or not options.interactive):
+            raise OptionError(f"--beams {options.beams}: expected at least 1, and --interactive")
         if not options.interactive:
             return None
         for name in ("pretrained", "resume", "steps", "minutes", "set", "out", "trace"):
@@ -218,24 +222,32 @@ def interactive(task, prepare, sources, targets):
             if not line.strip():
                 break
             try:
-                print(reply(model, prepare(line), sources, targets), flush=True)
+                print(reply(model, prepare(line), sources, targets, options.beams), flush=True)
             except ValueError as error:
                 print(f"line {number}: {error}", file=sys.stderr, flush=True)
         return 0
     return command
 
 
-def reply(model, source, sources, targets):
-    """The answer, and below it the places of the source that it was read from."""
+def reply(model, source, sources, targets, beams=None):
+    """The answer, and below it the places of the source that it was read from; or the best answers of a beam search."""
     integers = sources.encode(source)
     if not 0 < len(integers) <= LONGEST:
         raise ValueError(f"got {len(integers)} symbols, expected 1 to {LONGEST}")
     with no_grad():
-        state = model.begin(Tensor(np.array([integers])))
-        sequences, weights = greedy(model, state, Tensor(np.array([STOP])), STOP, LONGEST)
+        state, start = model.begin(Tensor(np.array([integers]))), Tensor(np.array([STOP]))
+        if beams is not None:
+            found = beam_search(model, state, start, STOP, 2 * len(integers) + 16, beams)[:beams]
+            return "\n".join(f"{score:8.3f}  {text_of(targets.decode(sequence))}" for score, sequence in found)
+        sequences, weights = greedy(model, state, start, STOP, LONGEST)
     written = targets.decode(sequences[0])
-    text = (" " if max(map(len, written), default=0) > 1 else "").join(written)
+    text = text_of(written)
     if not weights[0]:
         return text
     looks = ", ".join(f"{symbol} < {source[int(np.argmax(w))]!r} {w.max():.0%}" for symbol, w in zip(written, weights[0]))
     return f"{text}\n    {looks}"
+
+
+def text_of(symbols):
+    """Words with blanks between them, characters without."""
+    return (" " if max(map(len, symbols), default=0) > 1 else "").join(symbols)

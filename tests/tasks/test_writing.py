@@ -163,6 +163,16 @@ def test_interactive_answers_lines_and_says_what_it_cannot_read(monkeypatch, cap
     assert "1 < '1'" in lines[1] and said.err.startswith("line 2: got '\u00e4', expected one of")
 
 
+def test_interactive_gives_the_best_answers_of_a_beam_search(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("3rd of may 1987\n"))
+    assert main(["translate", "--interactive", "--beams", "3"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert 1 <= len(rows) <= 3 and rows[0][1] == "1987-05-03" and -0.1 < float(rows[0][0]) <= 0
+    assert [float(row[0]) for row in rows] == sorted((float(row[0]) for row in rows), reverse=True)
+    assert main(["translate", "--beams", "3"]) == 2
+    assert "--beams 3: expected at least 1, and --interactive" in capsys.readouterr().err
+
+
 def test_interactive_goes_with_nothing_that_trains(capsys):
     assert main(["translate", "--interactive", "--steps", "3"]) == 2
     assert "--steps: not together with --interactive" in capsys.readouterr().err
