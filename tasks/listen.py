@@ -20,7 +20,7 @@ from tinyaug.data.symbols import STOP, Alphabet, batch_of
 
 TARGETS = Alphabet("abcdefghijklmnopqrstuvwxyz ")
 RECIPE = {"steps": 6000, "batch": 32, "validate_every": 200, "rate": 3e-3, "half_rate": 2000, "clip_norm": 1.0,
-          "hidden": 64, "embedding": 32, "score": "additive", "sampling": 0.1}
+          "hidden": 64, "embedding": 32, "score": "additive", "sampling": 0.1, "growing": 500}
 MODELS = {"pyramid": RECIPE, "flat": RECIPE, "no-attention": {k: v for k, v in RECIPE.items() if k != "score"}}
 CORPUS = 2000                   # utterances that are trained on; drawn once, as a recorded corpus would be
 TESTED = 1000                   # utterances of a measurement
@@ -61,10 +61,10 @@ def recordings(path):
     return halves
 
 
-def joined(rng, n, speakers):
-    """n utterances of one to five digits, each by one speaker: (samples, text, ends)."""
+def joined(rng, sizes, speakers):
+    """For each size an utterance of so many digits by one speaker: (samples, text, ends)."""
     found = []
-    for size in rng.integers(1, 6, n):
+    for size in sizes:
         clips = speakers[list(speakers)[rng.integers(len(speakers))]]
         digits = [list(clips)[rng.integers(len(clips))] for _ in range(size)]
         parts = [clips[digit][rng.integers(len(clips[digit]))] for digit in digits]
@@ -75,13 +75,13 @@ def joined(rng, n, speakers):
 def utterances(config, rng, n, testing):
     """n utterances that were not trained on (of the recordings: that are made of such), or are."""
     if config["data"]:
-        return joined(rng, n, recordings(config["data"])[testing])
+        return joined(rng, rng.integers(1, 6, n), recordings(config["data"])[testing])
     return audio.synthetic(rng, n)
 
 
-def arrays(features, texts, text_step=8):
+def arrays(features, texts, step=STEP, text_step=8):
     """Frames (B, T, BANDS), their mask (B, T), shifted and targets."""
-    frames = -(-max(map(len, features)) // STEP) * STEP
+    frames = -(-max(map(len, features)) // step) * step
     padded, mask = np.zeros((len(features), frames, audio.BANDS), np.float32), np.zeros((len(features), frames), bool)
     for row, real, x in zip(padded, mask, features):
         row[:len(x)], real[:len(x)] = x, True
@@ -89,13 +89,14 @@ def arrays(features, texts, text_step=8):
 
 
 def batch(config, rng, i):
+    """Of the recordings all utterances of a batch have one number of digits, which grows from 1 to at most 5."""
     if config["data"]:
-        sounds = joined(rng, config["batch"], recordings(config["data"])[0])
-        features, texts = [audio.log_mel(samples) for samples, _, _ in sounds], [text for _, text, _ in sounds]
+        size = rng.integers(1, 2 + min(4, 4 * i // max(1, config["growing"])))
+        sounds = joined(rng, [size] * config["batch"], recordings(config["data"])[0])
+        found = arrays([audio.log_mel(samples) for samples, _, _ in sounds], [text for _, text, _ in sounds], 80, 32)
     else:
         spoken = corpus(config["seed"])
-        features, texts = zip(*[spoken[j] for j in rng.integers(len(spoken), size=config["batch"])])
-    found = arrays(features, texts)
+        found = arrays(*zip(*[spoken[j] for j in rng.integers(len(spoken), size=config["batch"])]))
     return (*found, rng.random(found[2].shape) < config["sampling"])
 
 

@@ -22,6 +22,10 @@ def heard(folder, trace, title):
         weights, samples, output = (trace[f"{name}_{i}"] for name in ("attention", "samples", "output"))
         top, wave = grid[2 * i], grid[2 * i + 1]
         seconds = len(samples) / int(trace["rate"])
+        if not len(output):
+            top.set_axis_off()                          # nothing was written, nothing looked at
+            wave.plot(samples, color=BLUE, linewidth=0.4)
+            continue
         top.imshow(weights, cmap="Greys", vmin=0, vmax=1, extent=(0, seconds, len(weights) - 0.5, -0.5))
         top.set_yticks(range(len(output)), ["_" if letter == " " else letter for letter in output], fontsize=8)
         right = trace[f"target_{i}"]
