@@ -116,6 +116,11 @@ def test_shipped_weights_hear_synthetic_speech():
     assert found["character_error_rate"] <= 0.03 and found["monotone"] >= 0.93
 
 
+def test_a_score_by_place_is_refused(capsys, tmp_path):
+    assert main(["listen", "--out", str(tmp_path / "run"), "--set", "score=location"]) == 2
+    assert "score: got 'location', expected one of additive, dot, general, concat" in capsys.readouterr().err
+
+
 @trained
 def test_a_wave_file_is_heard_and_what_is_none_is_refused(tmp_path, capsys):
     samples, _ = audio.speak(np.random.default_rng(8), "face")
