@@ -12,8 +12,9 @@ from tasks.task import Task
 from tinyaug.data.ponder import addition
 
 RECIPE = pondering.THINKING | {
-    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 2e-3, "half_rate": 20000,
-    "clip_norm": 1.0, "growing": 10000, "digits": 3, "numbers": 5, "hidden": 128,
+    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.02, "rate": 3e-3, "half_rate": 20000,
+    "clip_norm": 1.0, "growing": 5000, "practice": 8000, "digits": 3, "numbers": 3, "hidden": 96,
+    "limit": 5, "halting_bias": -3.0, "time_penalty": 0.01,
 }
 MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 

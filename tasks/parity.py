@@ -14,8 +14,8 @@ from tinyaug.data.ponder import parity
 
 RECIPE = pondering.THINKING | {
     "steps": 60000, "batch": 64, "validate_every": 2000, "enough": 0.01, "rate": 3e-3, "half_rate": 60000,
-    "clip_norm": 1.0, "growing": 30000, "practice": 36000, "size": 16, "most": 0, "hidden": 64, "limit": 8,
-    "halting_bias": -3.0,
+    "clip_norm": 1.0, "growing": 30000, "practice": 42000, "size": 16, "most": 0, "hidden": 64, "limit": 8,
+    "halting_bias": -3.0, "time_penalty": 0.03,
 }
 MODELS = {"rnn": RECIPE, "lstm": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -43,23 +43,27 @@ def batch(config, rng, i):
     most = pondering.grown(config, i, 2, trained(config))
     if not pondering.practises(config, i):
         return *parity(rng, config["batch"], config["size"], 1, most), pondering.terms(config, i)
-    most = most if rng.random() < 0.5 else int(rng.integers(2, most + 1))
+    most = int(rng.integers(2, most + 1))
     due = -(-most * config["limit"] // config["size"])
     return *parity(rng, config["batch"], config["size"], 1, most), pondering.terms(config, i, due)
 
 
 def measure(model, config, rng, least, most, vectors):
-    """Share of answers wrong, steps, and their correlation with the number of elements, on fresh vectors."""
-    wrong, steps, bits = [], [], []
+    """Share of answers wrong, and steps, on fresh vectors; and how the steps go with the number of elements: their
+    correlation over all vectors, and that of the mean steps for each number."""
+    wrong, steps, elements = [], [], []
     for start in range(0, vectors, 500):
         inputs, targets = parity(rng, min(500, vectors - start), config["size"], least, most)
         mistakes, _, taken = pondering.answers(model, inputs, targets)
         wrong.append(mistakes[0, :, 0])
         steps.append(taken[0])
-        bits.append(np.abs(inputs[0]).sum(axis=-1))
-    steps, bits = np.concatenate(steps), np.concatenate(bits)
+        elements.append(np.abs(inputs[0]).sum(axis=-1))
+    steps, elements = np.concatenate(steps), np.concatenate(elements)
+    counts = np.unique(elements)
+    means = [steps[elements == count].mean() for count in counts]
     return {"error": float(np.concatenate(wrong).mean()), "steps": float(steps.mean()),
-            "correlation": pondering.correlation(steps, bits)}
+            "correlation": pondering.correlation(steps, elements),
+            "correlation_of_means": pondering.correlation(means, counts)}
 
 
 def validate(model, config, rng):

@@ -10,8 +10,9 @@ from tasks.task import Task
 from tinyaug.data.ponder import sort
 
 RECIPE = pondering.THINKING | {
-    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 2e-3, "half_rate": 20000,
-    "clip_norm": 1.0, "growing": 10000, "numbers": 10, "gap": 0.05, "hidden": 128,
+    "steps": 60000, "batch": 64, "validate_every": 1000, "enough": 0.02, "rate": 3e-3, "half_rate": 20000,
+    "clip_norm": 1.0, "growing": 5000, "practice": 6000, "numbers": 5, "gap": 0.1, "hidden": 64,
+    "limit": 4, "halting_bias": -3.0, "time_penalty": 0.01,
 }
 MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -84,7 +85,7 @@ def figures(folder, trace, metrics):
 
 
 TASK = Task(
-    name="sort", title="say the order of up to ten numbers",
+    name="sort", title="say the order of up to five numbers",
     paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.4",
     measures="share of sequences with a wrong place, of places wrong, and steps, while reading and while answering",
     minutes=20, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,

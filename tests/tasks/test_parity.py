@@ -25,7 +25,7 @@ def test_the_number_of_elements_grows():
 
 
 def test_in_practice_the_answer_is_due_later_the_more_elements_there_may_be():
-    """Two elements a step, where 4 steps are allowed for 8; half of the batches have the most so far."""
+    """Two elements a step, where 4 steps are allowed for 8."""
     _, config = small("parity", "growing=10", "size=8", "batch=300", "practice=1000", "limit=4", "time_penalty=0.5")
     rng, seen = np.random.default_rng(1), []
     for _ in range(60):
@@ -34,7 +34,7 @@ def test_in_practice_the_answer_is_due_later_the_more_elements_there_may_be():
         assert terms[0] == 0.5 and terms[1] == 0 and terms[2:].sum() == 1
         assert terms[2:].argmax() + 1 == np.ceil(most / 2)
         seen.append(int(most))
-    assert set(seen) == set(range(2, 9)) and seen.count(8) > 20
+    assert set(seen) == set(range(2, 9))
 
 
 def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):
@@ -45,12 +45,15 @@ def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):
     row = task.measure(oracle, config, np.random.default_rng(3), 1, 16, 400)
     assert row["error"] == pytest.approx(2 / 400) and row["correlation"] == pytest.approx(1)
     assert row["steps"] == pytest.approx(np.abs(inputs).sum() / 400)
+    noisy = Oracle(targets, 2, steps=np.abs(inputs).sum(axis=-1) + np.random.default_rng(1).normal(0, 5, (1, 400)))
+    row = task.measure(noisy, config, np.random.default_rng(3), 1, 16, 400)
+    assert row["correlation"] < 0.8 < 0.9 < row["correlation_of_means"]
 
 
 def test_what_was_never_trained_is_measured_apart():
     net, config = small("parity", "size=4", "most=2", "hidden=4")
     found = task.evaluate(net, config, np.random.default_rng(0))
-    assert {"error", "steps", "correlation", "error_unseen"} == set(found["metrics"])
+    assert {"error", "steps", "correlation", "correlation_of_means", "error_unseen"} == set(found["metrics"])
     assert [row["length"] for row in found["by_length"]] == [1, 2, 3, 4]
     assert np.abs(task.batch(config, np.random.default_rng(0), 10 ** 6)[0]).sum(axis=-1).max() == 2
 

@@ -22,17 +22,17 @@ def test_lengths_of_a_batch_grow():
 def test_measure_counts_sequences_places_and_steps():
     """Of 40 sequences of 3 numbers, two wrong places in one and one in another; one step to read, four to answer."""
     _, config = small("sort")
-    inputs, targets = task.draw(config, np.random.default_rng(3), 40, 3)
+    _, targets = task.draw(config, np.random.default_rng(3), 40, 3)
     steps = np.where(np.arange(6)[:, None] < 3, 1.0, 4.0) + np.zeros((6, 40))
-    oracle = Oracle(targets, 10, wrong=[(3, 1, 0), (5, 1, 0), (4, 7, 0)], steps=steps)
+    oracle = Oracle(targets, config["numbers"], wrong=[(3, 1, 0), (5, 1, 0), (4, 7, 0)], steps=steps)
     row = task.measure(oracle, config, np.random.default_rng(3), 3, 40)
     assert row["error"] == pytest.approx(2 / 40) and row["place_error"] == pytest.approx(3 / 120)
     assert (row["steps_reading"], row["steps_answering"], row["steps"]) == (1, 4, 2.5)
 
 
 @pytest.mark.parametrize("change, says", [("numbers=1", "numbers: got 1, expected at least 2"),
-                                          ("gap=0.5", "gap: got 0.5, expected 0 to 0.2"),
-                                          ("gap=-1", "gap: got -1.0, expected 0 to 0.2")])
+                                          ("gap=0.5", "gap: got 0.5, expected 0 to 0.4"),
+                                          ("gap=-1", "gap: got -1.0, expected 0 to 0.4")])
 def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
     refused("sort", change, says, capsys, tmp_path / "run")
 
