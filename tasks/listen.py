@@ -26,8 +26,6 @@ CORPUS = 2000                   # utterances that are trained on; drawn once, as
 TESTED = 1000                   # utterances of a measurement
 STEP = 16                       # frames are padded to a multiple of this; a pyramid needs one of 4
 HELD = 10                       # of the recordings, one index in so many is for testing only
-
-
 SCORES = tuple(score for score in writing.SCORES if score != "location")      # sounds have no longest length
 
 
