@@ -10,6 +10,7 @@ import pytest
 from tests.bench import ntm, page, table
 from tests.bench.__main__ import WORKLOADS, main
 from tests.bench.measure import Contender, Unequal, check, compare, interleave
+from tinyaug.record.passes import PASSES
 
 pytestmark = pytest.mark.host
 QUICK = SimpleNamespace(quick=True, skip=[], pytorch_ntm=None)
@@ -38,6 +39,13 @@ def test_ours_eager_and_recorded_are_equal_without_pytorch():
     config = ntm.sizes(QUICK)
     found = compare(ntm.ours(config, *ntm.data(config, 2)), quick=True)
     assert found["gradients"]["tinyaug recorded"] < 1e-5
+
+
+def test_each_pass_is_left_out_once():
+    found = importlib.import_module("tests.bench.passes").run("batch 2", QUICK)
+    assert max(found["gradients"].values()) < 1e-4 and found["steps"]["all passes"] < found["steps"]["no pass"]
+    rows = table.passes([{"workload": "passes", "case": "batch 2", **found}]).splitlines()[2:]
+    assert len(rows) == len(PASSES) + 2 and all(one.__name__ in "".join(rows) for one in PASSES)
 
 
 @pytest.mark.parametrize("wrong", [

@@ -63,6 +63,15 @@ class Products:
         return xp.concatenate(self.left).T @ xp.concatenate(self.right)
 
 
+THIN = 32                    # rows; below it a product costs what its result weighs, and one for all time steps is best
+
+
+def products(left, right):
+    """left^T right: put off where it is thin, or smaller than its result; multiplied at once where that is less to move."""
+    rows, size = left.shape[0], left.shape[1] * right.shape[1]
+    return Products(left, right) if rows < THIN or left.size + right.size < size else left.T @ right
+
+
 class RowSums:
     """The rows of several arrays (B, n), to be summed into one (n,): the gradient of a bias, put off like Products."""
 
@@ -111,7 +120,7 @@ def _min(x, axis=None, keepdims=False):
 
 
 _numpy = {name: value for name, value in vars(np).items() if not name.startswith("_")}
-host = SimpleNamespace(**{**_numpy, "scatter_add": scatter_add, "products": Products, "sum": _sum, "max": _max, "min": _min})
+host = SimpleNamespace(**{**_numpy, "scatter_add": scatter_add, "products": products, "sum": _sum, "max": _max, "min": _min})
 
 NAMESPACES: dict[type, SimpleNamespace] = {np.ndarray: host}
 
@@ -175,7 +184,7 @@ def _cupy_namespace(cupy):
         return total
 
     names = {name: getattr(cupy, name) for name in dir(cupy) if not name.startswith("_")}
-    return SimpleNamespace(**{**names, "scatter_add": scatter_add, "products": Products, "device": "cuda",
+    return SimpleNamespace(**{**names, "scatter_add": scatter_add, "products": products, "device": "cuda",
                               "to_host": cupy.asnumpy, "to_device": cupy.asarray})
 
 

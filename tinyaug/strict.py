@@ -286,7 +286,7 @@ def _fill():
         setattr(StrictArray, name, _checked(name, getattr(np.ndarray, name), operands=False))
     for function in (asarray, array, where, scatter_add, to_host, to_device):
         setattr(strict, function.__name__, function)
-    strict.products = arrays.Products
+    strict.products = arrays.products
 
 
 @contextmanager

@@ -41,6 +41,7 @@ WORKLOADS = {
                for name in ("PyTorch eager", "tinyaug eager", "tinyaug recorded")],
     "import_time": ["import"],
     "growth": ["slots", "length"],
+    "passes": BATCHES[:2],
     "learning": ["copy"],
 }
 ON_REQUEST = {"learning"}

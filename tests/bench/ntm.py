@@ -43,12 +43,11 @@ def eager(config, inputs, targets):
     return step
 
 
-def recorded(config, inputs, targets):
+def recorded(config, inputs, targets, passes=None):
     """The same definition, recorded: forward, backward and update are one program."""
     model = build(config)
     optimiser = task.optimiser(config, model)
 
-    @record
     def train(inputs, targets):
         optimiser.zero_grad()
         loss = task.loss(model, inputs, targets)[0]
@@ -57,6 +56,7 @@ def recorded(config, inputs, targets):
         optimiser.advance()
         return loss
 
+    train = record(train, passes)
     gradients, start = {}, 0
     for name, p in model.named_parameters():           # the vector that `measure` fills, cut into its parameters
         gradients[name] = optimiser.gradient[start:start + p.size].reshape(p.shape)
@@ -67,6 +67,7 @@ def recorded(config, inputs, targets):
         train(inputs, targets)
         return gradients
 
+    step.recorded = train
     return step
 
 

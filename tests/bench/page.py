@@ -26,6 +26,14 @@ A dense memory reads and writes every slot at every time step, so a step is line
 
 {growth}
 
+## What each pass gains
+
+Why it is fast: the recorder leaves nothing but array calls, and its passes leave fewer of them. [recorder.md](recorder.md)
+shows what each one does. Here each is left out once. Some gain only together with another, so the parts do not add up to
+the whole; `recompute` is for memory, and does nothing while the program is small.
+
+{passes}
+
 ## How it was measured
 
 - Before anything is timed, every contender's gradients are compared with those of the first one: same weights, same
@@ -61,7 +69,8 @@ def page(document):
         machine=machine,
         targets="\n\n".join(f"### {heading(n)}\n\n{table.targets(results, n)}" for n in counts),
         lost=table.table(["workload", "case", "threads", "ours", "faster", "ratio"], losses) if losses else "Nowhere.",
-        growth=table.growth(results), tolerance=TOLERANCE, block=BLOCK, rounds=ROUNDS, fewest=FEWEST,
+        growth=table.growth(results), passes=table.passes(results),
+        tolerance=TOLERANCE, block=BLOCK, rounds=ROUNDS, fewest=FEWEST,
         left_out="\n".join([*missing, ""]),
         details="\n\n".join(f"### {heading(n)}\n\n{table.details(results, n)}" for n in counts))
 

@@ -142,6 +142,17 @@ def growth(results):
     return table(["grows with", "who", "a step costs about", "measured, ms"], rows)
 
 
+def passes(results):
+    """What a step costs when one pass is left out, as a multiple of what it costs with all: above 1, the pass gains."""
+    rows = []
+    for r in results:
+        times = r.get("times", {})
+        for name, n in r.get("steps", {}).items():
+            times_longer = statistics.median([a / b for a, b in zip(times[name], times["all passes"])])
+            rows.append([r["case"], name, f"{n:,}", f"{r['bytes'][name] / 1e6:.1f}", f"{times_longer:.2f}"])
+    return table(["NTM copy step", "recorded with", "array calls", "MB", "times as long"], rows)
+
+
 def table(heads, rows):
     """A Markdown table whose columns line up as plain text too."""
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]

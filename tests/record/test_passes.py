@@ -5,13 +5,29 @@ import pytest
 
 from tinyaug import Tensor, ops, using_dtype
 from tinyaug.record import passes, record
-from tinyaug.record.passes import PASSES, aliases, bulk, common, constants, dead, dot_products, merge_products, starts
+from tinyaug.record.passes import (
+    PASSES,
+    adjacent,
+    aliases,
+    bulk,
+    common,
+    constants,
+    dead,
+    dot_products,
+    factors,
+    merge_products,
+    recompute,
+    scales,
+    signs,
+    starts,
+)
 from tinyaug.record.program import Call, Slot, reads
 
 pytestmark = pytest.mark.host            # programs are of arrays on the host
 
 rng = np.random.default_rng(0)
-WEIGHT, LARGE, OTHER = rng.normal(size=(3, 3)), rng.normal(size=(2, 70)), rng.normal(size=(3, 3))
+WEIGHT, LARGE, OTHER, BIAS = (rng.normal(size=shape) for shape in ((3, 3), (2, 70), (3, 3), 3))
+TWO, MEMORY = rng.normal(size=(2, 3)), np.ones((2, 200, 90))
 
 
 def gradient(x):
@@ -37,6 +53,43 @@ def slopes(x):
     return w.grad
 
 
+def gates(x):
+    """Two sigmoids and a tanh of one layer, as in an LSTM."""
+    a, b, c = ops.split(x @ Tensor(WEIGHT) + Tensor(BIAS), 3, axis=-1)
+    return ops.sigmoid(a) * ops.tanh(b), ops.sigmoid(c)
+
+
+def read_twice(x):
+    """A layer whose first column is halved and read as it is."""
+    y = x @ Tensor(WEIGHT) + Tensor(BIAS)
+    return y[:, :1] * 0.5, y[:, :2] * 1.0
+
+
+def chain(x):
+    """The slopes of three functions, one after the other."""
+    w = Tensor(TWO, requires_grad=True)
+    ops.sum(x * (ops.exp(ops.tanh(w * x)) / (w * w + 1.0))).backward()
+    return w.grad
+
+
+def difference(x):
+    """The backward pass of a difference and of a product with its result."""
+    v, w = Tensor(TWO, requires_grad=True), Tensor(WEIGHT, requires_grad=True)
+    ops.sum(ops.tanh((x - v) @ w - v * x)).backward()
+    return v.grad, w.grad
+
+
+def erased(x):
+    """A memory that is erased by the outer product of a column and a row, several times."""
+    memory = Tensor(MEMORY, requires_grad=True)
+    y = memory
+    for i in range(40):
+        column = ops.sigmoid(ops.broadcast_to(ops.expand_dims(x[:, :1], -1), (2, 200, 1)) * (i + 1))
+        y = y * (1 - column * ops.broadcast_to(ops.expand_dims(x[:, 1:2], -1), (2, 1, 90)))
+    ops.sum(y).backward()
+    return memory.grad
+
+
 PROGRAMS = {    # name: (function, passes before, the pass, calls it removes, calls that are in the program after it)
     "dead": (gradient, [], dead, 2, []),
     "aliases": (lambda x: ops.reshape(+x, (2, 3)) * 2.0 + ops.concatenate([x]), [], aliases, 3, []),
@@ -49,6 +102,13 @@ PROGRAMS = {    # name: (function, passes before, the pass, calls it removes, ca
                [aliases, constants], starts, 2, []),
     "starts, without constants": (lambda x: ops.sum(x, axis=0) + 3.0, [], starts, 0, []),
     "merge_products": (several_steps, [], merge_products, -2, []),
+    "scales": (gates, [dead, aliases, constants], scales, 0, []),
+    "scales, not where a column is read in two ways": (read_twice, [dead, aliases, constants], scales, 0, []),
+    "adjacent": (gates, [dead, aliases, constants, scales], adjacent, -2, []),
+    "factors": (chain, [dead, aliases, common], factors, -1, []),
+    "signs": (difference, [dead, aliases, common], signs, 1, []),
+    "recompute": (erased, [dead, aliases], recompute, -80, []),
+    "recompute, too little": (difference, [dead, aliases], recompute, 0, []),
     "bulk": (slopes, [dead, aliases], bulk, -2, [np.stack]),
 }
 
@@ -120,6 +180,28 @@ def test_bulk_takes_the_slopes_of_all_steps_at_once():
     assert len(other.steps) < len(one.steps)
     factors = [[call.out.shape for call in program.calls if call.function is np.subtract] for program in (one, other)]
     assert factors == [[(2, 3)] * 10, [(10, 2, 3)]]
+
+
+def test_half_a_sigmoid_goes_into_the_weights():
+    before, after = (counts(gates, applied) for applied in ([dead, constants], [dead, constants, scales, adjacent]))
+    halved = [[call.out.shape for call in program.calls
+               if call.function is np.multiply and call.args[1].origin == "constant"] for program in (before, after)]
+    assert halved == [[(2, 1)] * 4, [(3, 3), (3,), (2, 1), (2, 1)]]     # once, whatever the number of time steps
+    assert [call.out.shape for call in after.calls if call.function is np.tanh] == [(2, 3)]
+
+
+def test_with_the_factors_of_all_steps_in_bulk_a_step_is_shorter():
+    def steps(x):
+        w = Tensor(WEIGHT, requires_grad=True)
+        y = x
+        for _ in range(10):
+            y = ops.tanh(ops.sigmoid(y @ w))
+        ops.sum(y).backward()
+        return w.grad
+    apart, together = (counts(steps, applied) for applied in ([dead, aliases, bulk], [dead, aliases, factors, bulk]))
+    waiting = [len([call for call in program.calls if call.function is np.multiply and call.out.shape == (2, 3)])
+               for program in (apart, together)]
+    assert waiting[1] <= waiting[0] - 10
 
 
 def test_numbers_become_arrays():

@@ -149,9 +149,9 @@ class Trace:
         if moved:
             raise RecordError(f"record: a Tensor of shape {moved[0]} from outside was given another array, which a "
                               "program cannot do; write into its own by numpy.copyto")
-        if first is not None and (len(recorder.calls) < len(first.recorder.calls) or not alike(self.plain, first.plain)):
-            raise RecordError(f"record: the function made {len(first.recorder.calls)} array calls, then "
-                              f"{len(recorder.calls)}, and gave {first.plain}, then {self.plain} beside its arrays; it must "
+        if first is not None and (recorder.noted < first.recorder.noted or not alike(self.plain, first.plain)):
+            raise RecordError(f"record: the function made {first.recorder.noted} array calls, then "
+                              f"{recorder.noted}, and gave {first.plain}, then {self.plain} beside its arrays; it must "
                               "do the same each time")
         if left and first is None:
             self._refuse_lost(left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from tinyaug.record.memory import lay_out, parts_of
 from tinyaug.record.program import Slot, cast, is_reduction, is_view, substitute
@@ -37,6 +38,7 @@ class Program:
             for step in _emit(call, self.arrays):
                 self.steps.append(step)
                 self.owners.append(call)
+            call.slots = None              # of use to passes and layout alone
 
     def run(self, arguments):
         """Copy the arguments in, make every call, copy the results out."""
@@ -134,12 +136,50 @@ def _copy_unsafe(out, x):
 
 
 def _join(call, arrays, out):
-    """Copies of the parts that do not lie in the concatenation already."""
-    steps = []
+    """Copies of the parts that do not lie in the concatenation already, one for several at even distances in memory."""
+    pairs = []                             # [target, source, ...] with the parts that follow at the same distances
     for part, index in parts_of(call):
         source = arrays[part] if isinstance(part, Slot) else part
         target = out[index]
-        if not (source.ctypes.data == target.ctypes.data and source.strides == target.strides
-                and source.shape == target.shape):
-            steps.append((np.copyto, (target, source)))
-    return steps
+        if _same_place(source, target):
+            continue
+        if pairs and _follows(pairs[-1], target, source):
+            pairs[-1].append((target, source))
+        else:
+            pairs.append([(target, source)])
+    return [(np.copyto, pair[0] if len(pair) == 1 else tuple([_together(arrays) for arrays in zip(*pair)]))
+            for pair in pairs]
+
+
+def _follows(pair, target, source):
+    """True where target and source lie behind the last of the others as those lie behind the ones before them."""
+    for now, before in zip((target, source), zip(*pair[-2:])):
+        last = before[-1]
+        if (now.shape, now.strides, now.dtype) != (last.shape, last.strides, last.dtype) or _owner(now) is not _owner(last):
+            return False
+        if len(before) == 2 and _address(now) - _address(last) != _address(last) - _address(before[0]):
+            return False
+    return True
+
+
+def _together(arrays):
+    """Several arrays at even distances in one block of memory as one, along a new first axis."""
+    distance = _address(arrays[1]) - _address(arrays[0])
+    return as_strided(arrays[0], (len(arrays), *arrays[0].shape), (distance, *arrays[0].strides))
+
+
+def _address(x):
+    return x.__array_interface__["data"][0]
+
+
+def _owner(x):
+    """The array whose memory x is a view of."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return x
+
+
+def _same_place(x, y):
+    """True for two views of the same memory. The stride of an axis of length 1 says nothing."""
+    return _address(x) == _address(y) and x.shape == y.shape and all(
+        a == b or size == 1 for a, b, size in zip(x.strides, y.strides, x.shape))

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker, substitute
+from tinyaug.record.algebra import adjacent, factors, renamed, scales, signs
+from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker
+from tinyaug.record.recompute import recompute
 from tinyaug.record.stacking import bulk, merge_products
 
-__all__ = ["PASSES", "aliases", "bulk", "common", "constants", "dead", "dot_products", "merge_products", "starts"]
+__all__ = ["PASSES", "adjacent", "aliases", "bulk", "common", "constants", "dead", "dot_products", "factors",
+           "merge_products", "recompute", "scales", "signs", "starts"]
 
 LONG = 64                                  # below it a dot product costs more than a product and a sum over all rows
 
@@ -32,7 +35,7 @@ def aliases(calls, outputs):
     written = any(call.out is None for call in calls)
     same, root, kept = {}, {}, []
     for call in calls:
-        call = _renamed(call, same)
+        call = renamed(call, same)
         first = call.args[0] if call.args else None
         if isinstance(first, (tuple, list)) and call.function is np.concatenate and len(first) == 1:
             first = first[0]
@@ -61,19 +64,11 @@ def _before_a_write(calls):
     return found
 
 
-def _renamed(call, table):
-    """The call with other Slots in the place of those that the table names."""
-    if any(slot in table for slot in reads(call)):
-        return Call(call.function, substitute(call.args, table),
-                    {k: substitute(v, table) for k, v in call.keywords.items()}, call.out, call.label)
-    return call
-
-
 def common(calls, outputs):
     """Compute equal things once: both heads of an NTM take the norm of the same memory rows, and so does backward."""
     seen, same, kept = {}, {}, []
     for call in calls:
-        call = _renamed(call, same)
+        call = renamed(call, same)
         if call.out is None:
             seen.clear()                   # a write: what was read before it may have changed
         else:
@@ -170,4 +165,5 @@ def _uses(calls, outputs):
     return uses
 
 
-PASSES = [dead, aliases, common, constants, merge_products, dot_products, starts, bulk]
+PASSES = [dead, aliases, common, constants, scales, adjacent, factors, signs, merge_products, dot_products, starts, bulk,
+          recompute]

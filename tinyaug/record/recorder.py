@@ -11,6 +11,7 @@ from tinyaug.tensor import Tensor
 
 __all__ = ["Recorder"]
 
+NONE: dict = {}                            # the keywords of most calls, which nobody changes
 ASKED = {np.shape, np.ndim, np.size, np.result_type}       # what an array is, known without its values
 # what they give has a shape that depends on values
 BY_VALUE = {np.unique, np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.bincount, np.trim_zeros,
@@ -18,15 +19,17 @@ BY_VALUE = {np.unique, np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.
 
 
 class Recorder:
-    """Notes calls while a function runs. calls: what was done, in order.
+    """Notes calls while a function runs. calls: what was done, in order; noted: how many calls that were.
 
-    first: the Recorder of an earlier run of the same function, of which this run must be a repetition
+    first: the Recorder of an earlier run of the same function, of which this run must be a repetition: its calls are
+           compared, and not kept
     outside: {id: array} of all arrays that were there before the function ran, as far as it met them
     """
 
     def __init__(self, first=None):
         self.first = first
         self.calls: list[Call] = []
+        self.noted = 0
         self.outside: dict[int, np.ndarray] = {}
         self.captured: dict[int, Traced] = {}
         self.swapped: list = []            # (Tensor, its own array and gradient, its Traced): put back when recording ends
@@ -134,13 +137,14 @@ class Recorder:
         return Traced(self, out)
 
     def _note(self, call):
-        self.calls.append(call)
-        if self.first is not None:
-            at = len(self.calls) - 1
-            before = self.first.calls[at] if at < len(self.first.calls) else "nothing more"
+        if self.first is None:
+            self.calls.append(call)
+        else:
+            before = self.first.calls[self.noted] if self.noted < len(self.first.calls) else "nothing more"
             if before == "nothing more" or not alike(before, call):
                 raise error(f"the function does not do the same each time: {before} when it was recorded, {call} when it "
                              "was run again; pass what changes as an argument, as an array")
+        self.noted += 1
 
     def operands(self, x):
         """A nest of arguments with Slots for all arrays."""
@@ -155,7 +159,7 @@ class Recorder:
         if kind is list:
             return [self.operands(part) for part in x]
         if kind is dict:
-            return {name: self.operands(part) for name, part in x.items()}
+            return {name: self.operands(part) for name, part in x.items()} if x else NONE
         return self.capture(x).slot if isinstance(x, np.ndarray) else x
 
     def write(self, target, value, **keywords):

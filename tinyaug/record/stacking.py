@@ -8,9 +8,9 @@ import numpy as np
 
 from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker, take_index
 
-__all__ = ["bulk", "merge_products"]
+__all__ = ["SMALL", "after_seed", "before_writes", "bulk", "merge_products"]
 
-SMALL = 2048                               # numbers; of a larger array the work counts, not the call
+SMALL = 4096                               # numbers; of a larger array the work counts, not the call
 ENOUGH = 8                                 # calls; fewer do not pay for the stacks
 COPIES = 4                                 # one part in so many may be copied into a stack: a copy costs what a call does
 
@@ -21,7 +21,7 @@ def merge_products(calls, outputs):
     The output layer of a recurrent network is such a case, forward and backward: no step waits for the output of the
     step before. The controller's products are not: each needs the last one's result.
     """
-    head, tail = _before_writes(calls)
+    head, tail = before_writes(calls)
     groups = {}
     for call in head:
         if call.function is np.matmul and all(len(x.shape) == 2 for x in call.args):
@@ -46,10 +46,19 @@ def merge_products(calls, outputs):
     return _in_order(head) + tail
 
 
-def _before_writes(calls):
+def before_writes(calls):
     """The calls before the first write, which may change places, and the rest."""
     first_write = next((i for i, call in enumerate(calls) if call.out is None), len(calls))
     return calls[:first_write], calls[first_write:]
+
+
+def after_seed(calls):
+    """What depends on the cotangent that a backward pass starts from."""
+    found = set()
+    for call in calls:
+        if any(slot in found or slot.origin == "seed" for slot in reads(call)):
+            found.add(call.out)
+    return found
 
 
 def _merge(calls, group, new_slot):
@@ -97,9 +106,11 @@ def bulk(calls, outputs):
     the product with its cotangent.
     """
     waiting, level, groups = set(), {}, {}     # waiting: what depends on the cotangent
+    labels = {}                                # (op, module) that an argument comes from: gates do not mix
     for call in calls:                         # level: how many calls of the backward pass lie behind; one group, one level
         if call.out is None:
             break
+        labels[call.out] = labels.get(call.args[0]) if is_view(call) else call.label
         slots = reads(call)
         if any(slot in waiting or slot.origin == "seed" for slot in slots):
             waiting.add(call.out)
@@ -107,15 +118,16 @@ def bulk(calls, outputs):
         works = "(backward)" in call.label[0] and not is_view(call)
         level[call.out] = works + max([level.get(slot, 0) for slot in slots], default=0)
         if works and _elementwise(call) and prod(call.out.shape) <= SMALL:
-            varying = tuple([(x.shape, x.dtype) if isinstance(x, Slot) and x.array is None else x for x in call.args])
+            varying = tuple([(x.shape, x.dtype, labels.get(x)) if isinstance(x, Slot) and x.array is None else x
+                             for x in call.args])
             if any(isinstance(x, tuple) for x in varying):
                 groups.setdefault((call.label, call.function, varying, level[call.out]), []).append(call)
     taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
     maker = {call.out: call for call in calls if call.out is not None}
-    stacks, first, gone = {}, {}, set()
+    places, first, gone = {}, {}, set()
     new_slot = slot_maker(calls, outputs)
     for group in groups.values():
-        merged = _stacked(group, stacks, taken, maker, new_slot) if len(group) >= ENOUGH else None
+        merged = _stacked(group, places, taken, maker, new_slot) if len(group) >= ENOUGH else None
         if merged:
             first[group[0]] = merged
             gone.update(group)
@@ -124,24 +136,24 @@ def bulk(calls, outputs):
         changed += first.get(call, ())
         if call not in gone:
             changed.append(call)
-    head, tail = _before_writes(changed)
+    head, tail = before_writes(changed)
     return _in_order(head) + tail
 
 
 def _elementwise(call):
-    """True where the result has the shape of every argument that is not a single number."""
+    """True where the arguments can be stacked: all but single numbers have as many axes as the result."""
     return (isinstance(call.function, np.ufunc) and call.function is not np.matmul and call.function is not np.vecdot
             or call.function is np.where) and all(
-        not isinstance(x, Slot) or x.shape in ((), call.out.shape) for x in call.args)
+        not isinstance(x, Slot) or len(x.shape) in (0, len(call.out.shape)) for x in call.args)
 
 
-def _stacked(group, stacks, taken, maker, new_slot):
+def _stacked(group, places, taken, maker, new_slot):
     """One call for a group, on stacks of its arguments. None where the stacks would cost more copies than calls saved.
 
-    stacks: {slots: Slot of their stack}; taken: Slots that lie in a stack or concatenation already, so that another
-    would have to copy them; maker: {slot: the call that makes it}. All three are brought up to date.
+    places: {slot: (stack that it lies in, index)}; taken: Slots that lie in a stack or concatenation already, so that
+    another would have to copy them; maker: {slot: the call that makes it}. All three are brought up to date.
     """
-    n, out, args, new = len(group), group[0].out, [], {}
+    n, out, args, new, label = len(group), group[0].out, [], {}, group[0].label
     for position, x in enumerate(group[0].args):
         parts = tuple([call.args[position] for call in group])
         if not isinstance(x, Slot) or x.array is not None or x.shape == () != out.shape:
@@ -149,19 +161,36 @@ def _stacked(group, stacks, taken, maker, new_slot):
                 return None
             args.append(x)
             continue
-        if parts not in stacks and parts not in new:
+        found = _stretch(parts, places)
+        if parts in new:
+            pass
+        elif found is not None:
+            new[parts] = Call(take_index, found, {}, new_slot((n, *x.shape), x.dtype), label)
+        else:
             copies = sum(part in taken or part not in maker or is_view(maker[part]) for part in parts)
             if copies > n // COPIES or len(set(parts)) < n:
                 return None
-            slot = new_slot((n, *x.shape), x.dtype)
-            new[parts] = Call(np.stack, (parts,), {"axis": 0}, slot, group[0].label)
-        args.append(stacks[parts] if parts in stacks else new[parts].out)
+            new[parts] = Call(np.stack, (parts,), {"axis": 0}, new_slot((n, *x.shape), x.dtype), label)
+        args.append(new[parts].out)
     for parts, call in new.items():
-        stacks[parts] = call.out
-        taken.update(parts)
+        if call.function is np.stack:
+            places.update((part, (call.out, i)) for i, part in enumerate(parts))
+            taken.update(parts)
     whole = new_slot((n, *out.shape), out.dtype)
-    stacks[tuple([call.out for call in group])] = whole
-    merged = Call(group[0].function, tuple(args), group[0].keywords, whole, group[0].label)
+    places.update((call.out, (whole, i)) for i, call in enumerate(group))
+    merged = Call(group[0].function, tuple(args), group[0].keywords, whole, label)
     slices = [Call(take_index, (whole, i), {}, call.out, call.label) for i, call in enumerate(group)]
     maker.update({call.out: call for call in slices})
     return [*new.values(), merged, *slices]
+
+
+def _stretch(parts, places):
+    """(stack, slice of it) where parts lie in it one after the other, forwards or backwards; else None."""
+    if any(part not in places for part in parts):
+        return None
+    stack, first = places[parts[0]]
+    step = places[parts[1]][1] - first
+    if step not in (1, -1) or any(places[part] != (stack, first + step * i) for i, part in enumerate(parts)):
+        return None
+    stop = first + step * len(parts)
+    return stack, slice(first, stop if stop >= 0 else None, step)
