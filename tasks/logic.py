@@ -1,6 +1,6 @@
 """Logic: apply a list of gates to two bits, one after the other (Graves 2016, section 3.2).
 
-Every input is a program of several gates, ten in the paper, five here, each of which needs what the one before it gave.
+Every input is a program of several gates, ten in the paper, eight here, each of which needs what the one before it gave.
 All of it is there at once, and a network that takes one step has to run it at a glance.
 
 The functions below are those that tasks/task.py describes; TASK, at the end, names them.
@@ -13,9 +13,9 @@ from tasks.task import Task
 from tinyaug.data.ponder import logic
 
 RECIPE = pondering.THINKING | {
-    "steps": 40000, "batch": 64, "validate_every": 500, "enough": 0.005, "rate": 3e-3, "half_rate": 15000,
-    "clip_norm": 1.0, "growing": 6000, "practice": 8000, "gates": 5, "train_length": 3, "max_length": 10, "hidden": 64,
-    "limit": 6, "halting_bias": -3.0, "time_penalty": 0.01,
+    "steps": 40000, "batch": 64, "validate_every": 1000, "enough": 0.01, "rate": 3e-3, "half_rate": 25000,
+    "clip_norm": 1.0, "growing": 12000, "practice": 14000, "gates": 8, "train_length": 3, "max_length": 10, "hidden": 80,
+    "limit": 9, "halting_bias": -3.0, "time_penalty": 0.01,
 }
 MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -93,7 +93,7 @@ def figures(folder, trace, metrics):
 
 
 TASK = Task(
-    name="logic", title="apply up to five gates to two bits, at each of up to ten inputs",
+    name="logic", title="apply up to eight gates to two bits, at each of up to ten inputs",
     paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.2",
     measures="share of sequences with a wrong answer, of answers wrong, steps, and their correlation with the gates",
     minutes=15, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,

@@ -13,7 +13,7 @@ from tasks.task import Task
 from tinyaug.data.ponder import parity
 
 RECIPE = pondering.THINKING | {
-    "steps": 60000, "batch": 64, "validate_every": 2000, "enough": 0.01, "rate": 3e-3, "half_rate": 60000,
+    "steps": 60000, "batch": 64, "validate_every": 1000, "enough": 0.03, "rate": 3e-3, "half_rate": 60000,
     "clip_norm": 1.0, "growing": 30000, "practice": 42000, "size": 16, "most": 0, "hidden": 64, "limit": 8,
     "halting_bias": -3.0, "time_penalty": 0.03,
 }

@@ -1,7 +1,9 @@
 """What the tasks of adaptive computation time share: one loss for every form of pondering, one way to count mistakes."""
 
 import json
+import re
 from math import log
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,3 +195,17 @@ def test_the_trace_is_the_answer_that_is_measured():
     expected = ops.softmax(net.logits(Tensor(mean))).numpy()
     np.testing.assert_allclose(trace["probabilities"], expected, atol=1e-5)
     assert len(trace["difficulty"]) == len(trace["difficulty_steps"]) == len(trace["difficulty_wrong"]) == 3 * 200
+
+
+def test_the_page_has_the_recipes_and_the_bars_that_run():
+    page = (Path(__file__).parents[2] / "docs" / "pondering.md").read_text()
+    recipes = [next(iter(load(name).models.values())) for name in NAMES]
+    keys = dict.fromkeys(key for recipe in recipes for key in recipe)
+    rows = [[key, *(str(recipe.get(key, "-")) for recipe in recipes)] for key in keys]
+    found = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \| (\S+) \| ", page, re.MULTILINE)
+    assert [list(row) for row in found] == rows
+    result = {"metrics": {"error": 0.0, "correlation": 1.0}}
+    bars = {name: {key: bar["bound"] for key, bar in load(name).targets({}, result).items()} for name in NAMES}
+    said = re.findall(r"^\| `(\w+)`, `(\w+)` \| ([\d.]+) \|", page, re.MULTILINE)
+    assert [(name, key, float(bound)) for name, key, bound in said] == [
+        (name, key, bound) for name in NAMES for key, bound in bars[name].items()]
