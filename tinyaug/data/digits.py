@@ -21,12 +21,12 @@ def solve(kind, text):
 
 
 def digits(rng, n, kind, shortest, longest):
-    """n Pairs; lengths of the digits drawn evenly. In addition each number has at most a third as many digits, and at
-    least one."""
+    """n Pairs; lengths of the digits drawn evenly. In addition each of the two numbers has a third as many digits, and
+    at least one, all pairs of lengths equally often."""
     pairs = []
     for length in rng.integers(shortest, longest + 1, n):
         if kind == "addition":
-            most, least = (max(1, size // 3) for size in (length, shortest))
+            most, least = (max(1, size // 3) for size in (longest, shortest))
             numbers = [rng.integers(0, 10, size) for size in rng.integers(least, most + 1, 2)]
             text = "+".join("".join(map(str, number)) for number in numbers)
         else:
