@@ -3,6 +3,7 @@
 Each run is a process of its own with one BLAS thread, as many at a time as there are cores.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -26,7 +27,6 @@ def _penalties(text):
     except ValueError:
         values = [-1.0]
     if min(values) < 0:
-        import argparse
         raise argparse.ArgumentTypeError(f"got {text!r}, expected numbers of at least 0, such as 0.001,0.01")
     return values
 
