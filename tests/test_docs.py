@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_commands_name_tasks_and_settings_that_exist():
     for page in PAGES:
         for language, code, _ in blocks(page):
             for line in code.replace("\\\n", " ").splitlines() if language == "sh" else ():
-                words = line.split("#")[0].split()
+                words = shlex.split(line, comments=True)
                 if words[:3] == ["python", "-m", "tasks"] and len(words) > 3 and "--help" not in words:
                     assert words[3] in names()
                     task = load(words[3])

@@ -36,7 +36,7 @@ def first_step(name, model, device):
         loss, logged = task.loss(net, *batch)
         loss.backward()
     assert all(value.shape == () for value in logged.values())
-    gradients = {key: parameter.grad.numpy() for key, parameter in net.named_parameters()}
+    gradients = {key: parameter.grad.numpy() for key, parameter in net.named_parameters() if parameter.grad is not None}
     return loss.numpy(), gradients, waits.count
 
 
