@@ -14,7 +14,7 @@ def all_figures(folder, trace, metrics):
 
 
 def heard(folder, trace, title):
-    """For each utterance the weights, a row a letter, and below them the waveform; lines join each letter with its place."""
+    """For each utterance the weights, a row a letter, the largest black, and below them the waveform."""
     count = sum(name.startswith("attention_") for name in trace)
     figure, grid = plt.subplots(2 * count, 1, figsize=(8, 4.2 * count), layout="constrained",
                                 height_ratios=[3, 1] * count)
@@ -26,7 +26,7 @@ def heard(folder, trace, title):
             top.set_axis_off()                          # nothing was written, nothing looked at
             wave.plot(samples, color=BLUE, linewidth=0.4)
             continue
-        top.imshow(weights, cmap="Greys", vmin=0, vmax=1, extent=(0, seconds, len(weights) - 0.5, -0.5))
+        top.imshow(weights, cmap="Greys", vmin=0, vmax=weights.max(), extent=(0, seconds, len(weights) - 0.5, -0.5))
         top.set_yticks(range(len(output)), ["_" if letter == " " else letter for letter in output], fontsize=8)
         right = trace[f"target_{i}"]
         for t, label in enumerate(top.get_yticklabels()):
