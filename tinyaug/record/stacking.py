@@ -105,23 +105,16 @@ def bulk(calls, outputs):
     of all time steps are computed together, once, from the stacked y; what remains in each step of the backward pass is
     the product with its cotangent.
     """
-    waiting, level, groups = set(), {}, {}     # waiting: what depends on the cotangent
-    labels = {}                                # (op, module) that an argument comes from: gates do not mix
-    for call in calls:                         # level: how many calls of the backward pass lie behind; one group, one level
-        if call.out is None:
-            break
-        labels[call.out] = labels.get(call.args[0]) if is_view(call) else call.label
-        slots = reads(call)
-        if any(slot in waiting or slot.origin == "seed" for slot in slots):
-            waiting.add(call.out)
+    late = after_seed(calls)
+    kinds, groups = {}, {}                     # kinds: how a slot was made, the same in every time step; one kind, one group
+    for call in before_writes(calls)[0]:
+        if call.out in late:
             continue
         works = "(backward)" in call.label[0] and not is_view(call)
-        level[call.out] = works + max([level.get(slot, 0) for slot in slots], default=0)
-        if works and _elementwise(call) and prod(call.out.shape) <= SMALL:
-            varying = tuple([(x.shape, x.dtype, labels.get(x)) if isinstance(x, Slot) and x.array is None else x
-                             for x in call.args])
-            if any(isinstance(x, tuple) for x in varying):
-                groups.setdefault((call.label, call.function, varying, level[call.out]), []).append(call)
+        kinds[call.out] = _kind(call, kinds) if works or is_view(call) else call.label
+        if works and _elementwise(call) and prod(call.out.shape) <= SMALL and any(
+                isinstance(x, Slot) and x.array is None for x in call.args):
+            groups.setdefault(kinds[call.out], []).append(call)
     taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
     maker = {call.out: call for call in calls if call.out is not None}
     places, first, gone = {}, {}, set()
@@ -140,6 +133,15 @@ def bulk(calls, outputs):
     return _in_order(head) + tail
 
 
+def _kind(call, kinds):
+    """How a result was made, from the forward pass on: calls that differ in the time step alone are of one kind."""
+    if is_view(call):
+        index = call.args[1] if call.function is take_index else ()
+        return hash((kinds.get(call.args[0]), repr(index[1:] if isinstance(index, tuple) else "")))
+    return hash((call.label, call.function, tuple(
+        [(x.shape, x.dtype, kinds.get(x)) if isinstance(x, Slot) and x.array is None else id(x) for x in call.args])))
+
+
 def _elementwise(call):
     """True where the arguments can be stacked: all but single numbers have as many axes as the result."""
     return (isinstance(call.function, np.ufunc) and call.function is not np.matmul and call.function is not np.vecdot
@@ -154,6 +156,24 @@ def _stacked(group, places, taken, maker, new_slot):
     another would have to copy them; maker: {slot: the call that makes it}. All three are brought up to date.
     """
     n, out, args, new, label = len(group), group[0].out, [], {}, group[0].label
+
+    def stack(parts):
+        """The Slot of a stack of these, by a call in `new`; None where it costs too much."""
+        if parts in new:
+            return new[parts].out
+        found, cut = _stretch(parts, places), _sources(parts, maker)
+        if found is not None:
+            function, args, keywords = take_index, found, {}
+        elif cut is not None and (whole := stack(cut[0])) is not None:
+            function, args, keywords = take_index, (whole, (slice(None), *cut[1])), {}
+        else:
+            copies = sum(part in taken or part not in maker or is_view(maker[part]) for part in parts)
+            if copies > n // COPIES or len(set(parts)) < n:
+                return None
+            function, args, keywords = np.stack, (parts,), {"axis": 0}
+        new[parts] = Call(function, args, keywords, new_slot((n, *parts[0].shape), parts[0].dtype), label)
+        return new[parts].out
+
     for position, x in enumerate(group[0].args):
         parts = tuple([call.args[position] for call in group])
         if not isinstance(x, Slot) or x.array is not None or x.shape == () != out.shape:
@@ -161,17 +181,9 @@ def _stacked(group, places, taken, maker, new_slot):
                 return None
             args.append(x)
             continue
-        found = _stretch(parts, places)
-        if parts in new:
-            pass
-        elif found is not None:
-            new[parts] = Call(take_index, found, {}, new_slot((n, *x.shape), x.dtype), label)
-        else:
-            copies = sum(part in taken or part not in maker or is_view(maker[part]) for part in parts)
-            if copies > n // COPIES or len(set(parts)) < n:
-                return None
-            new[parts] = Call(np.stack, (parts,), {"axis": 0}, new_slot((n, *x.shape), x.dtype), label)
-        args.append(new[parts].out)
+        args.append(stack(parts))
+        if args[-1] is None:
+            return None
     for parts, call in new.items():
         if call.function is np.stack:
             places.update((part, (call.out, i)) for i, part in enumerate(parts))
@@ -194,3 +206,15 @@ def _stretch(parts, places):
         return None
     stop = first + step * len(parts)
     return stack, slice(first, stop if stop >= 0 else None, step)
+
+
+def _sources(parts, maker):
+    """(sources, index) where each part is a slice of another source, all cut alike; else None."""
+    cuts = [maker.get(part) for part in parts]
+    if any(cut is None or cut.function is not take_index or not is_view(cut) or repr(cut.args[1]) != repr(cuts[0].args[1])
+           for cut in cuts):
+        return None
+    sources, index = tuple([cut.args[0] for cut in cuts]), cuts[0].args[1]
+    if len(set(sources)) < len(sources) or any(source.shape != sources[0].shape for source in sources):
+        return None
+    return sources, index if isinstance(index, tuple) else (index,)
