@@ -85,8 +85,9 @@ def check(config):
     for key in ("limit", "hidden", "slots", "width"):
         if config.get(key, 1) < 1:
             raise ValueError(f"{key}: got {config[key]}, expected at least 1")
-    if config["time_penalty"] < 0:
-        raise ValueError(f"time_penalty: got {config['time_penalty']}, expected at least 0")
+    for key in ("time_penalty", "growing", "practice"):
+        if config[key] < 0:
+            raise ValueError(f"{key}: got {config[key]}, expected at least 0")
     for key in ("epsilon", "prior"):
         if not 0 < config[key] < 1:
             raise ValueError(f"{key}: got {config[key]}, expected more than 0 and less than 1")
@@ -132,7 +133,7 @@ def practises(config, i):
 def terms(config, i, due=None):
     """The last array of the i-th batch, see `loss`.
 
-    due: the step after which the answer is due in practice, the limit if None. Until an end of practice the halting unit
+    due: the step after which the answer is due in practice, the limit if None. Until the end of practice the halting unit
     matters only to the state that the next input goes on from.
     """
     if not practises(config, i):

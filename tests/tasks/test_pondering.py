@@ -133,6 +133,7 @@ def test_a_curriculum_goes_from_first_to_last():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("change, says", [
     ("time_penalty=-0.1", "time_penalty: got -0.1, expected at least 0"),
+    ("practice=-1", "practice: got -1, expected at least 0"),
     ("epsilon=1", "epsilon: got 1.0, expected more than 0 and less than 1"),
     ("epsilon=0", "epsilon: got 0.0, expected more than 0 and less than 1"),
     ("limit=0", "limit: got 0, expected at least 1"),
