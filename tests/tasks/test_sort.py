@@ -42,5 +42,5 @@ def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
 def test_shipped_weights(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
     result, _ = run("sort", tmp_path / "shown", "--pretrained")
-    assert result["metrics"]["error"] < 0.5
+    assert result["metrics"]["error"] < 0.03            # not its bar, which these weights miss: docs/pondering.md
     figures_are_there(tmp_path / "shown", ["one-input", "a-sequence", "by-difficulty"])
