@@ -130,6 +130,6 @@ TASK = Task(
     name="caption", title="sentences about pictures of coloured shapes",
     paper="Xu et al. 2015, Show, Attend and Tell",
     measures="share of sentences right as a whole; the weight that lies on the object that a word names",
-    minutes=5, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
+    minutes=1, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
     validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check,
 )

@@ -210,7 +210,7 @@ TASK = Task(
     name="listen", title="sound to letters: synthetic speech, or spoken digits",
     paper="Chan et al. 2015, Listen, Attend and Spell",
     measures="character and word error rate; how often the attention goes forward",
-    minutes=6, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
+    minutes=1, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
     validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check,
     data="the Free Spoken Digits: a folder or tar archive of digit_speaker_index.wav",
     choices={"score": SCORES}, options=option, command=command,

@@ -186,7 +186,7 @@ TASK = Task(
     name="pointer", title="sort, convex hulls and short tours by pointing at the input",
     paper="Vinyals, Fortunato, Jaitly 2015, Pointer Networks",
     measures="share of answers right as a whole; area of the hull, length of the tour over the shortest, by size",
-    minutes=6, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
+    minutes=1, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
     validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check,
     data="convex hulls, a line each: x1 y1 ... output i1 ... i1 (plain, .gz or .xz)",
     choices={"score": writing.SCORES}, command=settle,

@@ -79,7 +79,7 @@ TASK = Task(
     name="sequence", title="copy, reverse, sort and add strings of digits",
     paper="Bahdanau, Cho, Bengio 2015; Vaswani et al. 2017 (the tasks are usual ones)",
     measures="share of answers right as a whole, by kind and by length (trained on 1 to 10 digits)",
-    minutes=4, models=MODELS, build=build, batch=batch, loss=writing.loss, optimiser=writing.optimiser,
+    minutes=5, models=MODELS, build=build, batch=batch, loss=writing.loss, optimiser=writing.optimiser,
     rate=writing.rate, validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures,
     check=writing.check, choices={"score": writing.SCORES}, options=writing.option,
     command=writing.interactive(lambda: TASK, prepare, SOURCES, TARGETS),

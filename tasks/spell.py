@@ -118,7 +118,7 @@ TASK = Task(
     name="spell", title="letters to phones, in an invented spelling or in English",
     paper="Bahdanau, Cho, Bengio 2015; Yao and Zweig 2015 for the CMU dictionary",
     measures="share of unseen words right as a whole; with --data phone and word error rate on held-out words",
-    minutes=4, models=MODELS, build=build, batch=batch, loss=writing.loss, optimiser=writing.optimiser,
+    minutes=2, models=MODELS, build=build, batch=batch, loss=writing.loss, optimiser=writing.optimiser,
     rate=writing.rate, validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures,
     check=writing.check, data="the CMU pronouncing dictionary (cmudict.dict, plain, .gz or .xz)",
     choices={"score": writing.SCORES}, options=writing.option,

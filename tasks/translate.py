@@ -66,7 +66,7 @@ TASK = Task(
     name="translate", title="dates in free form to ISO 8601, numbers to words",
     paper="Bahdanau, Cho, Bengio 2015, Neural Machine Translation by Jointly Learning to Align and Translate",
     measures="share of unseen dates and numbers right as a whole; how often attention is largest at the true source",
-    minutes=4, models=writing.MODELS, build=build, batch=batch, loss=writing.loss, optimiser=writing.optimiser,
+    minutes=2, models=writing.MODELS, build=build, batch=batch, loss=writing.loss, optimiser=writing.optimiser,
     rate=writing.rate, validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures,
     check=writing.check, choices={"score": writing.SCORES}, options=writing.option,
     command=writing.interactive(lambda: TASK, str.lower, SOURCES, TARGETS),
