@@ -48,11 +48,11 @@ def test_every_case_covers_what_happens():
     programs = traces.FORMS["recursive"]
     cases = {traces.frame_of(name, seen, programs) for name, seen in traces.every_case()}
     rng, met = np.random.default_rng(1), set()
-    for _ in range(300):
+    for _ in range(120):
         numbers = [int("".join(map(str, rng.integers(0, 10, rng.integers(1, 31))))) for _ in range(2)]
         met.update(traces.trace("ADD", AdditionPad(*numbers), programs))
         met.update(traces.trace("BUBBLESORT", SortPad(rng.integers(0, 10, rng.integers(1, 13))), programs))
-    assert len(met) > 5000 and met <= cases
+    assert len(met) > 3000 and met <= cases
     assert max(len(frame.calls) for frame in cases) == 5
 
 

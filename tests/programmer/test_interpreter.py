@@ -15,7 +15,7 @@ def small(rng, later=0):
 
 @pytest.mark.parametrize("later", [0, 2])
 def test_two_steps_against_loops(later):
-    """NPI eqs. (1) to (4): encode what is seen, step the LSTM with the program's embedding, read end, key and arguments."""
+    """Encode what is seen, step the LSTM with the program's embedding, read end, key and arguments."""
     rng = np.random.default_rng(0)
     with using_dtype("float64"):
         net = randomised(small(rng, later), rng)

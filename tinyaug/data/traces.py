@@ -215,9 +215,10 @@ def every_case():
             yield "ADD1", [before, after, after] if total > 9 else [before, after]
             if total > 9:
                 yield "CARRY", [after, (a, b, BLANK, out), (a, b, 1, out), after]
-    for a, last, first in product(DIGITS, DIGITS, DIGITS):
-        for alone, done, least in product((0, 1), (0, 1), DIGITS):
-            yield "BUBBLESORT", [(a, a, 1, 0), (last, BLANK, alone, 0), (first, first, 1, done), (least, least, 1, 1)]
+    for a, last, first, least in product(DIGITS, DIGITS, DIGITS, DIGITS):
+        if least <= first <= a <= last:         # a pass takes the largest to the end, and nothing larger to the front
+            for alone, done in product((0, 1), (0, 1)):
+                yield "BUBBLESORT", [(a, a, 1, 0), (last, BLANK, alone, 0), (first, first, 1, done), (least, least, 1, 1)]
     for a in DIGITS:
         yield "BUBBLESORT", [(a, a, 1, 1)]
         for b, last, left in product(OR_BLANK, DIGITS, (0, 1)):

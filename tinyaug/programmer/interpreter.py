@@ -26,10 +26,10 @@ class Step(NamedTuple):
 class Interpreter(Module):
     """Core, program memory, and what translates between them and a scratch pad.
 
-        s_t = f_enc(e_t)                       what the pad shows                          NPI eq. (1)
-        h_t = f_lstm(s_t, p, h_{t-1})          p: the embedding of the running program     NPI eq. (2)
-        r_t = f_end(h_t), k_t = f_prog(h_t), a_{t+1} = f_arg(h_t)                           NPI eq. (3)
-        i* = argmax_i M_key(i) . k_t           the program to call                         NPI eq. (4)
+        s_t = f_enc(e_t)                       what the pad shows
+        h_t = f_lstm(s_t, p, h_{t-1})          p: the embedding of the running program
+        r_t = f_end(h_t), k_t = f_prog(h_t), a_{t+1} = f_arg(h_t)
+        i* = argmax_i M_key(i) . k_t           the program to call
 
     seen: (B, 4) symbols, program: (B,) indices -> a Step and the state
     later: programs that are learned when the rest is done; their two vectors are parameters of their own

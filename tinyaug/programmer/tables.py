@@ -79,13 +79,16 @@ class TableProgrammer(Module):
     """Reads a question, then chooses at each step, with a history of what it chose.
 
         k_j = [forwards_j, backwards_j]                             a key for each word
-        h_t = tanh([o_{t-1}, c_{t-1}, h_{t-1}] W_history)           NP eq. (5): o, c are what was looked at
-        operation = U tanh([h_t, o_t] W_op)                         NP eq. (1): o_t looks at the words of the operation
-        column(j) = embedding(c_j) . c_t W_col                      NP eq. (2): c_t looks at the name of a column
+        h_t = lstm([o_{t-1}, c_{t-1}], h_{t-1})                      o, c: the words that it looked at
+        operation = U tanh([h_t, o_t] W_op)                         o_t: the word that says what to do
+        column(j) = embedding(c_j) . c_t W_col                      c_t: the name of a column
         pivot(n) = key(n) . h_t W_pivot                             the numbers of the question
 
     tokens: (B, L) indices, places: (B, N, L) where the numbers stand, names: (C,) the indices of c1, c2, ...
     returns: STEPS Selections of scores
+
+    Deviation: the paper's history is a simple RNN over what was chosen, and its question is one vector; here each step
+    looks back at two words of the question, one for the operation and one for the column.
     """
 
     def __init__(self, *, words, width, hidden, rng):

@@ -1,0 +1,105 @@
+"""The tables task by its command line: it ships, answers on a person's own table, and says what it does not understand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import tables as task
+from tasks.__main__ import main
+from tasks.runner import shipped
+from tinyaug import Tensor, no_grad
+from tinyaug.data import tables
+
+WEIGHTS = Path(task.__file__).parent / "weights"
+ONE = pytest.mark.skipif(not (WEIGHTS / "tables-one-column.npz").exists(), reason="no weights are shipped")
+TABLE = "name,price\nAnn,10\nBob,20\nCid,30\n"
+
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+
+def small(**changes):
+    config = {"task": "tables", "model": "one-column", "seed": 1, "data": None, **task.ONE, "batch": 8, "samples": 4,
+              **changes}
+    return task.build(config, np.random.default_rng(0)), config
+
+
+def test_a_step_has_the_shapes_that_it_says():
+    model, config = small(columns=3)
+    batch = task.batch(config, np.random.default_rng(0), 400)
+    tokens, places, values, above, below, match, names, scalar, cells, is_scalar, noise, *constants = batch
+    assert tokens.shape == (8, task.TOKENS) and places.shape == (8, 2, task.TOKENS) and values.shape == (8, 30, 3)
+    assert above.shape == below.shape == (8, 2, 30, 3) and match.shape == (8, 30) and cells.shape == (8, 30, 3)
+    assert noise.shape == (8, 4, 3 * sum(task.sizes(3))) and len(constants) == 3
+    np.testing.assert_array_equal(above[:, :, :, :] * below, 0)
+    assert not (cells.any(axis=(1, 2)) & (is_scalar == 1)).any()
+    value, logged = task.loss(model, *map(Tensor, batch))
+    assert np.isfinite(value.item()) and logged["entropy"].item() > 5
+
+
+def test_right_is_strict():
+    assert task.right(2.0, 2.0 + 1e-12) and not task.right(2.0, 2.001) and not task.right(None, 0.0)
+    assert task.right([(0, 1)], [(0, 1)]) and not task.right([(0, 1)], [(0, 1), (1, 1)]) and not task.right(1.0, [(0, 0)])
+
+
+def test_a_question_is_understood_word_by_word():
+    words = tables.vocabulary(5)
+    found = task.understand("What is the sum of unit price where it says Ann?", ["price", "unit price"], words, {"Ann": 0})
+    assert found.words == "what is the sum of c2 where it says w".split() and found.text == "Ann"
+    found = task.understand("count the rows where price exceeds -2.5", ["price"], words, {})
+    assert found.words[-1] == "n1" and found.numbers == (-2.5, 0.0)
+
+
+@pytest.mark.parametrize("table, question, says", [
+    (TABLE, "what is the sum of height", "'height' is not understood; expected one of the columns price,"),
+    (TABLE, "add up", "the question is about no column; expected one of price"),
+    ("a,b\n1,2\n3,4\n", "add up a", "got 2 columns of numbers, expected at most 1, as one-column has learned"),
+    ("a,b\n1,2\n3\n", "add up a", "t.csv:3: expected 2 columns (a, b), got 1"),
+    ("a,b\n1,2\n3,4\n5,x\n", "add up a", "t.csv:4: column b: expected a number, got 'x'"),
+])
+@ONE
+def test_what_is_not_understood_is_one_line_and_code_2(table, question, says, capsys, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(table)
+    assert main(["tables", "--csv", str(path), "--ask", question]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+
+
+def test_csv_and_ask_go_together(capsys):
+    assert main(["tables", "--ask", "add up price"]) == 2
+    assert "--csv and --ask: got one of the two" in capsys.readouterr().err
+
+
+@ONE
+@pytest.mark.parametrize("question, answer", [
+    ("what is the sum of price", "answer: 60"),
+    ("count the rows where price is greater than 15", "answer: 2"),
+    ("print price where price is less than 25", "answer: 10, 20"),
+    ("add up price where it says Bob", "answer: 20"),
+])
+def test_own_table(question, answer, capsys, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(TABLE)
+    assert main(["tables", "--csv", str(path), "--ask", question]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == answer and said[-2].startswith("SQL: SELECT") and said[-1] == "agrees"
+
+
+@ONE
+def test_shipped_weights_reach_their_bars():
+    model, config, _ = shipped(task.TASK, "one-column", WEIGHTS)
+    with no_grad():
+        found = task.evaluate(model, config, np.random.default_rng(9))
+    targets = task.targets(config, found)
+    assert all(bar["reached"] for bar in targets.values()), targets
+
+
+@ONE
+def test_the_figure_is_drawn_from_the_trace(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    model, config, _ = shipped(task.TASK, "one-column", WEIGHTS)
+    with no_grad():
+        trace = task.trace(model, config, np.random.default_rng(0))
+    path, = task.figures(tmp_path, trace, [])
+    assert path.stem == "selections" and str(trace["sql"])[:12] in path.with_suffix(".svg").read_text()
