@@ -32,9 +32,9 @@ TEXTS = 10              # different names in a column of text
 TESTS = 400             # questions of a test
 LONGER, LARGER = 4, 10  # tables of the test: so many times the rows, and the numbers
 
-ONE = {"steps": 3000, "batch": 32, "validate_every": 250, "rate": 3e-3, "clip_norm": 1.0,
+ONE = {"steps": 4500, "batch": 32, "validate_every": 250, "rate": 3e-3, "clip_norm": 1.0,
        "columns": 1, "rows": 30, "limit": 10,
-       "samples": 32, "temperature": 0.1, "tolerance": 0.1, "entropy": 0.35, "easy_until": 300, "width": 24, "hidden": 32}
+       "samples": 32, "temperature": 0.1, "tolerance": 0.1, "entropy": 0.2, "easy_until": 300, "width": 24, "hidden": 32}
 MODELS = {"one-column": ONE, "five-columns": ONE | {"steps": 6000, "columns": 5}}
 BARS = {"one-column": 0.99, "five-columns": 0.95}
 EASY = [template for template in tables.TEMPLATES if template[0] not in ("and", "or") and template[1] != "difference"]
