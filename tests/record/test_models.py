@@ -122,3 +122,13 @@ def test_memory_of_its_own_for_every_array_changes_nothing():
             assert one(x).numpy().tobytes() == other(x).numpy().tobytes()
         sizes = [next(iter(f.programs.values()))[0].bytes for f in (one, other)]
         assert 2 * sizes[0] < sizes[1]
+
+
+def test_the_numbers_of_a_vector_one_by_one():
+    def function(x):
+        a, b = ops.unstack(ops.sum(x, axis=0))
+        return ops.stack([a * b, b, x[0, 1]])
+    x = Tensor(np.arange(6.0).reshape(3, 2))
+    recorded = record(function)
+    for _ in range(3):
+        assert recorded(x).numpy().tolist() == function(x).numpy().tolist() == [54.0, 9.0, 1.0]

@@ -133,8 +133,9 @@ def cast(x, dtype):
 
 
 def take_index(x, index):
-    """x[index]."""
-    return x[index]
+    """x[index], an array also where that is a single number."""
+    index = index if isinstance(index, tuple) else (index,)
+    return x[index if any(part is Ellipsis for part in index) else (*index, ...)]
 
 
 VIEWS = {np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.squeeze, np.expand_dims, np.broadcast_to, np.flip}
