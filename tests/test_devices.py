@@ -51,3 +51,8 @@ def test_a_gpu_gives_the_same_up_to_rounding(name, i):
     for ours, theirs in zip(run(name, i, "cpu"), run(name, i, "cuda"), strict=True):
         assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
         np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
+def test_two_numbers_chosen_by_a_mask_go_where_the_mask_is():
+    y = OPS["where"](Tensor([True, False]).to("strict"), 1.0, -2.0)
+    assert y.device == "strict" and y.dtype == np.float32 and y.numpy().tolist() == [1.0, -2.0]

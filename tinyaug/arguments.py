@@ -6,7 +6,7 @@ import inspect
 
 import numpy as np
 
-from tinyaug.arrays import NAMESPACES, default_dtype, device_of, to_device
+from tinyaug.arrays import NAMESPACES, array_module, default_dtype, device_of, to_device
 from tinyaug.tensor import Tensor, as_array, wrap
 
 __all__ = ["MISUSE", "named", "settle"]
@@ -34,6 +34,13 @@ def named(error, body, arrays, keywords):
     return TypeError(text) if isinstance(error, AttributeError) else ValueError(text)
 
 
+def _beside(home, array):
+    """A number where `home` lives: where(mask, 1.0, 0.0) has nothing but the mask to go by."""
+    if array.ndim or home is None or type(home) is type(array):
+        return array
+    return array_module(home).full((), array.item(), dtype=array.dtype)
+
+
 def settle(name, args, fixed):
     """The slow path of a call: plain numbers, arrays and lists among the arguments, or Tensors that disagree.
 
@@ -43,7 +50,9 @@ def settle(name, args, fixed):
     """
     args = tuple(args)
     if not any(isinstance(x, Tensor) for i, x in enumerate(args) if i not in fixed):
-        args = tuple(x if i in fixed else wrap(as_array(x, None, name), False, None) for i, x in enumerate(args))
+        home = next((x.data for i, x in enumerate(args) if i in fixed and isinstance(x, Tensor)), None)
+        args = tuple(x if i in fixed else wrap(_beside(home, as_array(x, None, name)), False, None)
+                     for i, x in enumerate(args))
     args = tuple(x if not (i in fixed and isinstance(x, (list, tuple))) else np.asarray(x) for i, x in enumerate(args))
     arrays = [x.data if isinstance(x, Tensor) else x for x in args]
     tensors = [(i, x.data) for i, x in enumerate(args) if isinstance(x, Tensor)]

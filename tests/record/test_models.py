@@ -132,3 +132,10 @@ def test_the_numbers_of_a_vector_one_by_one():
     recorded = record(function)
     for _ in range(3):
         assert recorded(x).numpy().tolist() == function(x).numpy().tolist() == [54.0, 9.0, 1.0]
+
+
+def test_two_numbers_chosen_by_a_mask():
+    recorded = record(lambda x: ops.where(x > 0, 1.0, -2.0))
+    for value in (3.0, -3.0):
+        y = recorded(Tensor([value, -value]))
+        assert y.dtype == np.float32 and y.numpy().tolist() == [1.0, -2.0][::int(np.sign(value))]
