@@ -40,12 +40,11 @@ def check(config):
     for key in ("longest", "examples", "hidden", "width"):
         if config[key] < 1:
             raise ValueError(f"{key}: got {config[key]}, expected at least 1")
+        if key in ("hidden", "width") and config["model"] == "max" and config[key] != LOOP[key]:
+            raise ValueError(f"{key}: got {config[key]}, expected {LOOP[key]}, that of the shipped loop")
     for key in ("rate", "clip_norm"):
         if config[key] <= 0:
             raise ValueError(f"{key}: got {config[key]}, expected more than 0")
-    for key in ("hidden", "width"):
-        if config["model"] == "max" and config[key] != LOOP[key]:
-            raise ValueError(f"{key}: got {config[key]}, expected {LOOP[key]}, that of the shipped loop")
 
 
 def form(config):
