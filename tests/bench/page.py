@@ -4,8 +4,8 @@ from tests.bench import table
 
 PAGE = """# Performance
 
-This page is made by `python -m tests.bench --page` from the values that `python -m tests.bench` wrote; every number on it was
-measured by it.{warning}
+This page is made by `python -m tests.bench --page` from the values that `python -m tests.bench` wrote; every number on it
+was measured by it.{warning}
 
 {machine}
 
