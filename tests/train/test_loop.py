@@ -395,7 +395,7 @@ def on_a_terminal(folder, *, blocked=()):
 
 
 def test_a_bar_on_a_terminal(tmp_path):
-    pytest.importorskip("tqdm")
+    pytest.importorskip("tqdm", reason="tqdm is not installed (extra `tasks`)")
     text = on_a_terminal(tmp_path / "run")
     assert text.count("\r") > 3 and "/60 [" in text and "step/s" in text and "loss" in text
     assert "validation after step 20: loss" in text
