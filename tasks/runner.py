@@ -85,6 +85,7 @@ def trained(task: Task, options: argparse.Namespace) -> int:
         "data": str(options.data) if options.data else stored.get("data"),
         **task.settings(model_name, options.set, stored),
     }
+    config |= task.keeps(config)
     # How far to train is no part of what a run is: a resume may go on for longer.
     lasting = {key: value for key, value in config.items() if key != "steps"}
     rngs = streams(config["seed"])
@@ -181,11 +182,12 @@ def shipped(task: Task, model: str | None, weights: Path, seed: int = DEFAULT_SE
     The weights of a model that was trained on real data are a file of their own, NAME-MODEL-data.npz.
     raises: OptionError where none are shipped, or they do not fit
     """
-    name, kind = model or next(iter(task.models)), "-data" if data else ""
+    name = model or next(iter(task.models))
+    kind = "-data" if data and name not in task.transfers else ""
     path = weights / f"{task.name}-{name}{kind}.npz"
     if not path.exists():
         names = [other for other in task.models if (weights / f"{task.name}-{other}{kind}.npz").exists()]
-        raise OptionError(f"--pretrained: no weights of model {name} are shipped{' for --data' if data else ''}, expected "
+        raise OptionError(f"--pretrained: no weights of model {name} are shipped{' for --data' if kind else ''}, expected "
                           f"one of {', '.join(names) or 'none; train it without --pretrained'}")
     _, arrays, meta = checkpoint.load(path)
     config = {**meta["config"], "seed": seed, "data": str(data) if data else None}

@@ -20,6 +20,11 @@ def _anything(_: Any) -> None:
     """The check of a task whose settings may have any value; the options of one that has none of its own."""
 
 
+def _nothing_kept(config: Config) -> Config:
+    """Of a task whose model is built from its settings alone."""
+    return {}
+
+
 def _nothing(options: Any, weights: Path) -> None:
     """The command of a task that does nothing but train and evaluate."""
 
@@ -51,6 +56,8 @@ class Task:
     rate:      config, i -> learning rate of the i-th step; None where it stays what the optimiser was made with
     check:     raises ValueError, "key: got ..., expected ...", for a setting out of range
     data:      what a file given by `--data` holds; None where the task draws all its data
+    keeps:     config -> {name: value} of `--data` that the model is built from, a vocabulary, say: kept with its weights
+    transfers: models whose weights are trained on drawn data and measured on `--data` too
     choices:   {setting of the recipe: the values that it may have}: `--ponder act` is `--set ponder=act`
     options:   adds options of the task's own, by an ArgumentParser's add_argument
     command:   options, folder of the shipped weights -> exit code, where one of its own options asks for something
@@ -75,6 +82,8 @@ class Task:
     rate: Callable[[Config, int], float] | None = None
     check: Callable[[Config], None] = _anything
     data: str | None = None
+    keeps: Callable[[Config], Config] = _nothing_kept
+    transfers: tuple[str, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     options: Callable[[Callable], None] = _anything
     command: Callable[[Any, Path], int | None] = _nothing
