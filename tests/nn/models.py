@@ -8,7 +8,7 @@ import numpy as np
 from tinyaug.arrays import to_device, using_dtype
 from tinyaug.autograd import Tensor
 from tinyaug.check import check
-from tinyaug.halting import ACT, Fixed, PonderNet
+from tinyaug.halting import ACT, Fixed, Looking, PonderNet
 from tinyaug.memory import MemoryAugmented, NTMMemory
 from tinyaug.nn import GRU, LSTM, RNN, FeedForward, Readout, Stack, flatten_state, unroll
 
@@ -32,6 +32,7 @@ CORES = {
     "Readout": lambda rng: Readout(INPUTS, OUTPUTS, rng=rng),
     "Stack(LSTM, GRU)": lambda rng: Stack([LSTM(INPUTS, 5, rng=rng), GRU(5, OUTPUTS, rng=rng)]),
     "Stack(NTM, Readout)": lambda rng: Stack([ntm(LSTM)(rng), Readout(OUTPUTS, OUTPUTS, rng=rng)]),
+    "Looking(LSTM)": lambda rng: Looking(LSTM(INPUTS + 2, OUTPUTS - 2, rng=rng), slots=5, width=2, rng=rng),
     "NTM(LSTM)": ntm(LSTM),
     "NTM(GRU)": ntm(GRU),
     "NTM(FeedForward)": ntm(FeedForward),

@@ -90,12 +90,12 @@ class Pondering(Module):
             y, state = self.core(again, state)
             yield y, state
 
-    def trace(self, inputs):
-        """Run over inputs (T, B, D) and keep every Thought, as figures want it.
+    def trace(self, inputs, state=None):
+        """Run over inputs (T, B, D) and keep every Thought, as figures want it. state: where to start
 
         returns: {name: Tensor}: outputs (T, N, B, H), halting and weights (T, N, B), the others (T, B, ...)
         """
-        state, thoughts = self.initial_state(inputs.shape[1]), []
+        state, thoughts = state or self.initial_state(inputs.shape[1]), []
         for x in ops.unstack(inputs, axis=0):
             thought, state = self.ponder(x, state, whole=True)
             thoughts.append(thought)
