@@ -39,9 +39,10 @@ def draw(config, rng, sequences, length, gates):
 
 
 def batch(config, rng, i):
-    gates = pondering.grown(config, i, 1, config["gates"])
+    """Level k: 1 to k gates at an input. In practice the answer is due later the more there may be."""
+    gates, terms = pondering.lesson(config, rng, i, 1, config["gates"], config["gates"])
     length = int(rng.integers(1, min(config["train_length"], config["max_length"]) + 1))
-    return *draw(config, rng, config["batch"], length, gates), pondering.terms(config, i)
+    return *draw(config, rng, config["batch"], length, gates), terms
 
 
 def gates_of(inputs):

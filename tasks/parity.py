@@ -15,7 +15,7 @@ from tinyaug.data.ponder import parity
 RECIPE = pondering.THINKING | {
     "steps": 60000, "batch": 64, "validate_every": 1000, "enough": 0.03, "rate": 3e-3, "half_rate": 60000,
     "clip_norm": 1.0, "growing": 30000, "practice": 42000, "size": 16, "most": 0, "hidden": 64, "limit": 8,
-    "halting_bias": -3.0, "time_penalty": 0.03,
+    "enough_correlation": 0.82, "halting_bias": -3.0, "time_penalty": 0.03,
 }
 MODELS = {"rnn": RECIPE, "lstm": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -39,36 +39,35 @@ def build(config, rng):
 
 
 def batch(config, rng, i):
-    """In practice, vectors with more elements have their answer due later, and those with fewer come again and again."""
-    most = pondering.grown(config, i, 2, trained(config))
-    if not pondering.practises(config, i):
-        return *parity(rng, config["batch"], config["size"], 1, most), pondering.terms(config, i)
-    most = int(rng.integers(2, most + 1))
-    due = -(-most * config["limit"] // config["size"])
-    return *parity(rng, config["batch"], config["size"], 1, most), pondering.terms(config, i, due)
+    """Level k: vectors with 1 to k elements. In practice the answer is due later the more there may be."""
+    most, terms = pondering.lesson(config, rng, i, 2, trained(config), config["size"])
+    return *parity(rng, config["batch"], config["size"], 1, most), terms
 
 
 def measure(model, config, rng, least, most, vectors):
     """Share of answers wrong, and steps, on fresh vectors; and how the steps go with the number of elements: their
-    correlation over all vectors, and that of the mean steps for each number."""
-    wrong, steps, elements = [], [], []
+    correlation over all vectors, that of the mean steps for each number, and that of the steps with the number of +1, which
+    are all that has to be counted."""
+    wrong, steps, elements, ones = [], [], [], []
     for start in range(0, vectors, 500):
         inputs, targets = parity(rng, min(500, vectors - start), config["size"], least, most)
         mistakes, _, taken = pondering.answers(model, inputs, targets)
         wrong.append(mistakes[0, :, 0])
         steps.append(taken[0])
         elements.append(np.abs(inputs[0]).sum(axis=-1))
+        ones.append((inputs[0] == 1).sum(axis=-1))
     steps, elements = np.concatenate(steps), np.concatenate(elements)
     counts = np.unique(elements)
     means = [steps[elements == count].mean() for count in counts]
     return {"error": float(np.concatenate(wrong).mean()), "steps": float(steps.mean()),
             "correlation": pondering.correlation(steps, elements),
-            "correlation_of_means": pondering.correlation(means, counts)}
+            "correlation_of_means": pondering.correlation(means, counts),
+            "correlation_with_ones": pondering.correlation(steps, np.concatenate(ones))}
 
 
 def validate(model, config, rng):
     found = measure(model, config, rng, 1, trained(config), 2000)
-    return found | {"done": found["error"] <= config["enough"]}
+    return found | {"done": found["error"] <= config["enough"] and found["correlation"] >= config["enough_correlation"]}
 
 
 def evaluate(model, config, rng):

@@ -27,11 +27,15 @@ class Ponderer(Module):
 
     def forward(self, inputs, whole=False):
         """A Thought at every input, and the last state. whole: of as many steps as the limit allows"""
-        state, thoughts = self.core.initial_state(inputs.shape[1]), []
+        state, thoughts = self.start(inputs), []
         for x in ops.unstack(inputs, axis=0):
             thought, state = self.core.ponder(x, state, whole)
             thoughts.append(thought)
         return thoughts, state
+
+    def start(self, inputs):
+        """The state before the first of the inputs (T, B, D)."""
+        return self.core.initial_state(inputs.shape[1])
 
     def logits(self, hidden):
         """(..., B, H) -> (..., B, P, classes)"""
@@ -71,13 +75,16 @@ def network(config, inputs, places, classes, rng):
         core = MemoryAugmented(controller, memory, input_size=seen, output_size=hidden, rng=rng)
     else:
         core = {"rnn": RNN, "lstm": LSTM}[config["model"]](seen, hidden, rng=rng)
+    return Ponderer(pondering(config, core, rng), places, classes, rng=rng)
+
+
+def pondering(config, core, rng):
+    """A core in the form of pondering by --ponder."""
     if config["ponder"] == "act":
-        core = ACT(core, epsilon=config["epsilon"], limit=config["limit"], halting_bias=config["halting_bias"], rng=rng)
-    elif config["ponder"] == "pondernet":
-        core = PonderNet(core, limit=config["limit"], prior=config["prior"], rng=rng)
-    else:
-        core = Fixed(core, 1 if config["ponder"] == "none" else config["limit"])
-    return Ponderer(core, places, classes, rng=rng)
+        return ACT(core, epsilon=config["epsilon"], limit=config["limit"], halting_bias=config["halting_bias"], rng=rng)
+    if config["ponder"] == "pondernet":
+        return PonderNet(core, limit=config["limit"], prior=config["prior"], rng=rng)
+    return Fixed(core, 1 if config["ponder"] == "none" else config["limit"])
 
 
 def check(config):
@@ -98,9 +105,20 @@ def check(config):
         raise ValueError(f"ponder: got {config['ponder']!r}, expected one of {', '.join(CHOICES['ponder'])}")
 
 
-def grown(config, i, first, last):
-    """A curriculum: `first` in the beginning, `last` from step `growing` on."""
-    return min(last, first + (last - first) * i // config["growing"]) if config["growing"] else last
+def lesson(config, rng, i, first, last, whole=None):
+    """The curriculum: how hard the i-th batch is to be, on levels from `first` to `last`, and the terms of its loss.
+
+    A level opens when its time has come: `first` at the start, `last` at step `growing`, the others evenly between. Those
+    that are open are drawn equally often. Each is practised for its first `practice` steps, and then free; so while hard
+    levels are practised, easy ones cost already, and the halting unit learns to stop there.
+
+    whole: in practice the answer is due after level / whole of the limit, rounded up: harder means later; None: after all
+    returns: the level, and `terms`
+    """
+    opens = {level: config["growing"] * (level - first) // max(1, last - first) for level in range(first, last + 1)}
+    level = int(rng.choice([level for level, step in opens.items() if step <= i]))
+    due = -(-level * config["limit"] // whole) if whole else None
+    return level, terms(config, i - opens[level], due)
 
 
 def loss(model, inputs, targets, terms):
@@ -126,12 +144,13 @@ def loss(model, inputs, targets, terms):
 
 
 def practises(config, i):
-    """ACT practises for `practice` steps, then it becomes free to halt, over a fifth as many."""
+    """Is a level that has been open for i steps practised? With ACT for `practice` steps; then it becomes free to halt, over
+    a fifth as many."""
     return config["ponder"] == "act" and i <= 1.2 * config["practice"]
 
 
 def terms(config, i, due=None):
-    """The last array of the i-th batch, see `loss`.
+    """The last array of a batch, see `loss`: of a level that has been open for i steps.
 
     due: the step after which the answer is due in practice, the limit if None. Until the end of practice the halting unit
     matters only to the state that the next input goes on from.
@@ -176,7 +195,7 @@ def bars(**values):
 def thinking(model, inputs):
     """A trace: all that went on at every input of one sequence (T, 1, D), and the answer's probabilities."""
     inputs = Tensor(inputs).to(model.parameters()[0].device)
-    record = {name: x.numpy() for name, x in model.core.trace(inputs).items()}
+    record = {name: x.numpy() for name, x in model.core.trace(inputs, model.start(inputs)).items()}
     thoughts, _ = model(inputs)
     record["probabilities"] = np.stack([model.probabilities(thought).numpy() for thought in thoughts])
     record["step_probabilities"] = ops.softmax(model.logits(Tensor(record["outputs"]).to(inputs.device))).numpy()

@@ -7,7 +7,10 @@ import numpy as np
 
 from tasks import pondering, sweep
 from tasks.task import Task
+from tinyaug import ops
 from tinyaug.data.ponder import sort
+from tinyaug.halting import Looking
+from tinyaug.nn import LSTM, Linear
 
 RECIPE = pondering.THINKING | {
     "steps": 60000, "batch": 64, "validate_every": 1000, "enough": 0.02, "rate": 3e-3, "half_rate": 20000,
@@ -15,7 +18,7 @@ RECIPE = pondering.THINKING | {
     "limit": 4, "halting_bias": -3.0, "time_penalty": 0.01,
 }
 NO_PONDERING = 0.0267       # the error of `--ponder none`, seed 1, after 30 s; docs/pondering.md
-MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
+MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY, "attention": RECIPE | {"width": 16}}
 
 
 def check(config):
@@ -27,8 +30,26 @@ def check(config):
         raise ValueError(f"gap: got {config['gap']}, expected 0 to {2 / config['numbers']:.2g}: the numbers have to fit")
 
 
+class Reader(pondering.Ponderer):
+    """A decoder with attention, which from the first input on can look at all numbers, each at its place."""
+
+    def __init__(self, core, classes, width, *, rng):
+        super().__init__(core, 1, classes, rng=rng)
+        self.read = Linear(2, width, rng=rng)
+
+    def start(self, inputs):
+        numbers = inputs[:len(inputs) // 2, :, :1]                                              # (n, B, 1)
+        source = self.read(ops.concatenate([numbers, ops.ones_like(numbers)], axis=-1))
+        look = self.core.core.initial_state(inputs.shape[1], ops.swapaxes(source, 0, 1))
+        return super().start(inputs)._replace(core=look)
+
+
 def build(config, rng):
-    return pondering.network(config, 2, 1, config["numbers"], rng)
+    if config["model"] != "attention":
+        return pondering.network(config, 2, 1, config["numbers"], rng)
+    width = config["width"]
+    core = Looking(LSTM(3 + width, config["hidden"], rng=rng), slots=config["numbers"], width=width, rng=rng)
+    return Reader(pondering.pondering(config, core, rng), config["numbers"], width, rng=rng)
 
 
 def draw(config, rng, sequences, length):
@@ -36,8 +57,9 @@ def draw(config, rng, sequences, length):
 
 
 def batch(config, rng, i):
-    longest = pondering.grown(config, i, 2, config["numbers"])
-    return *draw(config, rng, config["batch"], int(rng.integers(2, longest + 1))), pondering.terms(config, i)
+    """Level k: k numbers."""
+    length, terms = pondering.lesson(config, rng, i, 2, config["numbers"])
+    return *draw(config, rng, config["batch"], length), terms
 
 
 def measure(model, config, rng, length, sequences):

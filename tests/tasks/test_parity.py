@@ -1,7 +1,5 @@
 """The parity task: what is measured, the curriculum, and the weights that are shipped."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,32 +7,19 @@ from tasks import parity as task
 from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
 from tinyaug.data.ponder import parity
 
-WEIGHTS = Path(task.__file__).parent / "weights" / "parity-rnn.npz"
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
 
-def test_the_number_of_elements_grows():
-    _, config = small("parity", "growing=10", "size=8", "batch=500", "practice=0")
-
-    def most(i):
-        inputs, targets, _ = task.batch(config, np.random.default_rng(i), i)
-        assert targets.shape == (1, 500, 1)
-        return np.abs(inputs[0]).sum(axis=1).max()
-
-    assert [most(1), most(5), most(10), most(99)] == [2, 5, 8, 8]
-
-
-def test_in_practice_the_answer_is_due_later_the_more_elements_there_may_be():
-    """Two elements a step, where 4 steps are allowed for 8."""
+def test_a_level_is_the_most_elements_that_a_vector_has():
+    """From 2 to 8, two a step in practice, where 4 steps are allowed for 8."""
     _, config = small("parity", "growing=10", "size=8", "batch=300", "practice=1000", "limit=4", "time_penalty=0.5")
-    rng, seen = np.random.default_rng(1), []
+    rng, seen = np.random.default_rng(1), set()
     for _ in range(60):
-        inputs, _, terms = task.batch(config, rng, 100)
+        inputs, targets, terms = task.batch(config, rng, 100)
         most = np.abs(inputs[0]).sum(axis=1).max()
-        assert terms[0] == 0.5 and terms[1] == 0 and terms[2:].sum() == 1
-        assert terms[2:].argmax() + 1 == np.ceil(most / 2)
-        seen.append(int(most))
-    assert set(seen) == set(range(2, 9))
+        assert targets.shape == (1, 300, 1) and terms[0] == 0.5 and terms[2:].argmax() + 1 == np.ceil(most / 2)
+        seen.add(int(most))
+    assert seen == set(range(2, 9)) and np.abs(task.batch(config, rng, 1)[0]).sum(axis=-1).max() == 2
 
 
 def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):
@@ -45,6 +30,7 @@ def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):
     row = task.measure(oracle, config, np.random.default_rng(3), 1, 16, 400)
     assert row["error"] == pytest.approx(2 / 400) and row["correlation"] == pytest.approx(1)
     assert row["steps"] == pytest.approx(np.abs(inputs).sum() / 400)
+    assert row["correlation_with_ones"] == pytest.approx(np.corrcoef(oracle.steps[0], (inputs[0] == 1).sum(axis=-1))[0, 1])
     noisy = Oracle(targets, 2, steps=np.abs(inputs).sum(axis=-1) + np.random.default_rng(1).normal(0, 5, (1, 400)))
     row = task.measure(noisy, config, np.random.default_rng(3), 1, 16, 400)
     assert row["correlation"] < 0.8 < 0.9 < row["correlation_of_means"]
@@ -53,7 +39,8 @@ def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):
 def test_what_was_never_trained_is_measured_apart():
     net, config = small("parity", "size=4", "most=2", "hidden=4")
     found = task.evaluate(net, config, np.random.default_rng(0))
-    assert {"error", "steps", "correlation", "correlation_of_means", "error_unseen"} == set(found["metrics"])
+    assert {"error", "steps", "correlation", "correlation_of_means", "correlation_with_ones",
+            "error_unseen"} == set(found["metrics"])
     assert [row["length"] for row in found["by_length"]] == [1, 2, 3, 4]
     assert np.abs(task.batch(config, np.random.default_rng(0), 10 ** 6)[0]).sum(axis=-1).max() == 2
 
@@ -79,7 +66,6 @@ def test_it_learns_the_parity_of_three(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="tasks/weights/parity-rnn.npz is not there: no weights are shipped")
 def test_shipped_weights(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
     result, trace = run("parity", tmp_path / "shown", "--pretrained")

@@ -124,10 +124,31 @@ def test_correlation():
     assert pondering.correlation([[1, 2], [3, 4]], [[1, 3], [2, 4]]) == pytest.approx(0.8)
 
 
-def test_a_curriculum_goes_from_first_to_last():
-    config = {"growing": 10}
-    assert [pondering.grown(config, i, 2, 12) for i in (0, 1, 5, 10, 99)] == [2, 3, 7, 12, 12]
-    assert pondering.grown({"growing": 0}, 1, 2, 12) == 12
+def lessons(i, whole=None, **changes):
+    """What 300 lessons at step i are: {level: its terms}, of the levels 2 to 6 that open every 10 steps."""
+    config = {"growing": 40, "practice": 10, "time_penalty": 0.5, "ponder": "act", "limit": 3} | changes
+    rng, found = np.random.default_rng(i), {}
+    for _ in range(300):
+        level, terms = pondering.lesson(config, rng, i, 2, 6, whole)
+        found.setdefault(level, []).append(terms.tolist())
+    assert all(terms == rows[0] for rows in found.values() for terms in rows)
+    assert min(map(len, found.values())) > 0.6 * 300 / len(found)                   # equally often
+    return {level: found[level][0] for level in sorted(found)}
+
+
+def test_levels_open_one_by_one_each_is_practised_and_then_free():
+    assert lessons(1) == {2: [0.5, 0, 0, 0, 1]}
+    assert lessons(11) == {2: [0.5, pytest.approx(0.5), 0, 0, 1], 3: [0.5, 0, 0, 0, 1]}
+    assert lessons(23) == {2: [0.5], 3: [0.5], 4: [0.5, 0, 0, 0, 1]}
+    assert lessons(99) == {level: [0.5] for level in range(2, 7)}
+    assert lessons(1, ponder="none") == {2: [0.5]} and list(lessons(1, growing=0)) == [2, 3, 4, 5, 6]
+
+
+def test_in_practice_harder_means_later():
+    """Two a step, where 3 steps are allowed for 6."""
+    found = lessons(40, whole=6, practice=1000)
+    assert {level: terms[2:].index(1) + 1 for level, terms in found.items()} == {2: 1, 3: 2, 4: 2, 5: 3, 6: 3}
+    assert all(terms[:2] == [0.5, 0] for terms in found.values())
 
 
 @pytest.mark.parametrize("name", NAMES)

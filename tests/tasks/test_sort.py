@@ -1,14 +1,11 @@
 """The sort task: the curriculum, what is measured, and the weights that are shipped."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tasks import sort as task
 from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
 
-WEIGHTS = Path(task.__file__).parent / "weights" / "sort-lstm.npz"
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
 
@@ -38,7 +35,6 @@ def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="tasks/weights/sort-lstm.npz is not there: no weights are shipped")
 def test_shipped_weights(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
     result, _ = run("sort", tmp_path / "shown", "--pretrained")
