@@ -112,12 +112,13 @@ def lesson(config, rng, i, first, last, whole=None):
     that are open are drawn equally often. Each is practised for its first `practice` steps, and then free; so while hard
     levels are practised, easy ones cost already, and the halting unit learns to stop there.
 
-    whole: in practice the answer is due after level / whole of the limit, rounded up: harder means later; None: after all
+    whole: in practice the answer is due the later the harder: after the first step and level / whole of the others, rounded
+           up; None: after all
     returns: the level, and `terms`
     """
     opens = {level: config["growing"] * (level - first) // max(1, last - first) for level in range(first, last + 1)}
     level = int(rng.choice([level for level, step in opens.items() if step <= i]))
-    due = -(-level * config["limit"] // whole) if whole else None
+    due = 1 - (-level * (config["limit"] - 1) // whole) if whole else None
     return level, terms(config, i - opens[level], due)
 
 

@@ -31,17 +31,15 @@ def check(config):
 
 
 class Reader(pondering.Ponderer):
-    """A decoder with attention, which from the first input on can look at all numbers, each at its place."""
+    """A decoder with attention: from its first step on it can look at all numbers, each at its place."""
 
     def __init__(self, core, classes, width, *, rng):
         super().__init__(core, 1, classes, rng=rng)
         self.read = Linear(2, width, rng=rng)
 
     def start(self, inputs):
-        numbers = inputs[:len(inputs) // 2, :, :1]                                              # (n, B, 1)
-        source = self.read(ops.concatenate([numbers, ops.ones_like(numbers)], axis=-1))
-        look = self.core.core.initial_state(inputs.shape[1], ops.swapaxes(source, 0, 1))
-        return super().start(inputs)._replace(core=look)
+        source = ops.swapaxes(ops.tanh(self.read(inputs)), 0, 1)
+        return super().start(inputs)._replace(core=self.core.core.initial_state(inputs.shape[1], source))
 
 
 def build(config, rng):
@@ -53,7 +51,9 @@ def build(config, rng):
 
 
 def draw(config, rng, sequences, length):
-    return sort(rng, sequences, length, config["numbers"], config["gap"])
+    """Inputs (2 length, B, 2) and targets. With attention reading takes no time: (length, B, 2), and an answer at each."""
+    inputs, targets = sort(rng, sequences, length, config["numbers"], config["gap"])
+    return (inputs[:length], targets[length:]) if config["model"] == "attention" else (inputs, targets)
 
 
 def batch(config, rng, i):
@@ -66,8 +66,8 @@ def measure(model, config, rng, length, sequences):
     """Of sequences of one length: the share with a wrong place and that of wrong places, and the steps."""
     wrong, due, steps = pondering.answers(model, *draw(config, rng, sequences, length))
     return {"length": length, "error": float(wrong.any(axis=(0, 2)).mean()), "place_error": float(wrong.sum() / due.sum()),
-            "steps": float(steps.mean()), "steps_reading": float(steps[:length].mean()),
-            "steps_answering": float(steps[length:].mean())}
+            "steps": float(steps.mean()), "steps_reading": float(steps[:-length].sum(axis=0).mean() / length),
+            "steps_answering": float(steps[-length:].mean())}
 
 
 def over_lengths(model, config, rng, sequences):
@@ -97,15 +97,16 @@ def trace(model, config, rng):
     inputs, answer = draw(config, rng, 1, length)
     record = pondering.thinking(model, inputs) | {"target": answer}
     wrong, _, steps = pondering.answers(model, *draw(config, rng, 300, length))
-    position = np.broadcast_to(np.arange(1, 2 * length + 1)[:, None], steps.shape)
+    position = np.broadcast_to(np.arange(1, len(steps) + 1)[:, None], steps.shape)
     return record | {"difficulty": position.ravel(), "difficulty_steps": steps.ravel(), "difficulty_wrong": wrong.ravel()}
 
 
 def figures(folder, trace, metrics):
     from viz import ponder as draw
-    half = len(trace["input"]) // 2
-    return draw.all_figures(folder / "figures", trace, metrics, "sort",
-                            f"position: numbers come at 1 to {half}, answers at {half + 1} to {2 * half}")
+    answers = int((trace["target"] >= 0).sum())
+    reading = len(trace["target"]) - answers
+    label = f"position: numbers come at 1 to {reading}, answers at {reading + 1} to {reading + answers}"
+    return draw.all_figures(folder / "figures", trace, metrics, "sort", label if reading else "position of the answer")
 
 
 TASK = Task(

@@ -5,6 +5,7 @@ import pytest
 
 from tasks import sort as task
 from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
+from tinyaug import Tensor
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
@@ -25,6 +26,23 @@ def test_measure_counts_sequences_places_and_steps():
     row = task.measure(oracle, config, np.random.default_rng(3), 3, 40)
     assert row["error"] == pytest.approx(2 / 40) and row["place_error"] == pytest.approx(3 / 120)
     assert (row["steps_reading"], row["steps_answering"], row["steps"]) == (1, 4, 2.5)
+
+
+def test_with_attention_all_numbers_are_there_from_the_start():
+    """The answer to the first input changes with the last number, and with the place of a number."""
+    net, config = small("sort", "numbers=4", "hidden=8", "limit=2", model="attention")
+    inputs, targets, _ = task.batch(config, np.random.default_rng(0), 10 ** 6)
+    assert len(inputs) == len(targets) and (targets >= 0).all()
+
+    def first(inputs):
+        return net.probabilities(net(Tensor(inputs))[0][0]).numpy()
+
+    other, turned = inputs.copy(), inputs.copy()
+    other[-1, :, 0] += 1
+    turned[1:] = inputs[:0:-1]
+    assert np.abs(first(other) - first(inputs)).max() > 1e-5 and np.abs(first(turned) - first(inputs)).max() > 1e-5
+    row = task.measure(net, config, np.random.default_rng(0), 3, 20)
+    assert row["steps_reading"] == 0 and row["steps"] == row["steps_answering"] == 2
 
 
 @pytest.mark.parametrize("change, says", [("numbers=1", "numbers: got 1, expected at least 2"),
