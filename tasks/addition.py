@@ -42,8 +42,8 @@ def draw(config, rng, sequences, length, digits):
 
 
 def batch(config, rng, i):
-    """Level k: numbers of 1 to k digits. In practice the answer is due later the more there may be."""
-    digits, terms = pondering.lesson(config, rng, i, 1, config["digits"], config["digits"])
+    """Level k: numbers of 1 to k digits."""
+    digits, terms = pondering.lesson(config, rng, i, 1, config["digits"])
     length = int(rng.integers(2, config["numbers"] + 1))
     return *draw(config, rng, config["batch"], length, digits), terms
 

@@ -39,8 +39,9 @@ def draw(config, rng, sequences, length, gates):
 
 
 def batch(config, rng, i):
-    """Level k: 1 to k gates at an input. In practice the answer is due later the more there may be."""
-    gates, terms = pondering.lesson(config, rng, i, 1, config["gates"], config["gates"])
+    """Level k: 1 to k gates at an input. In practice the answer is due after a step to look, and more for more gates."""
+    gates, terms = pondering.lesson(config, rng, i, 1, config["gates"],
+                                    lambda k: 1 - (-k * (config["limit"] - 1) // config["gates"]))
     length = int(rng.integers(1, min(config["train_length"], config["max_length"]) + 1))
     return *draw(config, rng, config["batch"], length, gates), terms
 

@@ -105,21 +105,22 @@ def check(config):
         raise ValueError(f"ponder: got {config['ponder']!r}, expected one of {', '.join(CHOICES['ponder'])}")
 
 
-def lesson(config, rng, i, first, last, whole=None):
+def lesson(config, rng, i, first, last, due=None):
     """The curriculum: how hard the i-th batch is to be, on levels from `first` to `last`, and the terms of its loss.
 
     A level opens when its time has come: `first` at the start, `last` at step `growing`, the others evenly between. Those
     that are open are drawn equally often. Each is practised for its first `practice` steps, and then free; so while hard
-    levels are practised, easy ones cost already, and the halting unit learns to stop there.
+    levels are practised, easy ones cost already, and the halting unit learns to stop there. When `last` is free, only that
+    is drawn.
 
-    whole: in practice the answer is due the later the harder: after the first step and level / whole of the others, rounded
-           up; None: after all
+    due: level -> the step after which the answer is due in practice; None: after the limit
     returns: the level, and `terms`
     """
     opens = {level: config["growing"] * (level - first) // max(1, last - first) for level in range(first, last + 1)}
-    level = int(rng.choice([level for level, step in opens.items() if step <= i]))
-    due = 1 - (-level * (config["limit"] - 1) // whole) if whole else None
-    return level, terms(config, i - opens[level], due)
+    level = last
+    if i < opens[last] or practises(config, i - opens[last]):
+        level = int(rng.choice([level for level, step in opens.items() if step <= i]))
+    return level, terms(config, i - opens[level], due and due(level))
 
 
 def loss(model, inputs, targets, terms):

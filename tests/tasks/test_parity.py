@@ -11,13 +11,13 @@ pytestmark = pytest.mark.host            # the command line chooses the device i
 
 
 def test_a_level_is_the_most_elements_that_a_vector_has():
-    """From 2 to 8; in practice a step and one more for each two, where 5 are allowed for 8."""
-    _, config = small("parity", "growing=10", "size=8", "batch=300", "practice=1000", "limit=5", "time_penalty=0.5")
+    """From 2 to 8; in practice two a step, where 4 steps are allowed for 8."""
+    _, config = small("parity", "growing=10", "size=8", "batch=300", "practice=1000", "limit=4", "time_penalty=0.5")
     rng, seen = np.random.default_rng(1), set()
     for _ in range(60):
         inputs, targets, terms = task.batch(config, rng, 100)
         most = np.abs(inputs[0]).sum(axis=1).max()
-        assert targets.shape == (1, 300, 1) and terms[0] == 0.5 and terms[2:].argmax() + 1 == 1 + np.ceil(most / 2)
+        assert targets.shape == (1, 300, 1) and terms[0] == 0.5 and terms[2:].argmax() + 1 == np.ceil(most / 2)
         seen.add(int(most))
     assert seen == set(range(2, 9)) and np.abs(task.batch(config, rng, 1)[0]).sum(axis=-1).max() == 2
 

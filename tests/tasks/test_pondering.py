@@ -124,12 +124,12 @@ def test_correlation():
     assert pondering.correlation([[1, 2], [3, 4]], [[1, 3], [2, 4]]) == pytest.approx(0.8)
 
 
-def lessons(i, whole=None, **changes):
+def lessons(i, due=None, **changes):
     """What 300 lessons at step i are: {level: its terms}, of the levels 2 to 6 that open every 10 steps."""
     config = {"growing": 40, "practice": 10, "time_penalty": 0.5, "ponder": "act", "limit": 3} | changes
     rng, found = np.random.default_rng(i), {}
     for _ in range(300):
-        level, terms = pondering.lesson(config, rng, i, 2, 6, whole)
+        level, terms = pondering.lesson(config, rng, i, 2, 6, due)
         found.setdefault(level, []).append(terms.tolist())
     assert all(terms == rows[0] for rows in found.values() for terms in rows)
     assert min(map(len, found.values())) > 0.6 * 300 / len(found)                   # equally often
@@ -140,14 +140,14 @@ def test_levels_open_one_by_one_each_is_practised_and_then_free():
     assert lessons(1) == {2: [0.5, 0, 0, 0, 1]}
     assert lessons(11) == {2: [0.5, pytest.approx(0.5), 0, 0, 1], 3: [0.5, 0, 0, 0, 1]}
     assert lessons(23) == {2: [0.5], 3: [0.5], 4: [0.5, 0, 0, 0, 1]}
-    assert lessons(99) == {level: [0.5] for level in range(2, 7)}
+    assert lessons(50) == {2: [0.5], 3: [0.5], 4: [0.5], 5: [0.5], 6: [0.5, 0, 0, 0, 1]}
+    assert lessons(99) == {6: [0.5]}                                                # the hardest is free
     assert lessons(1, ponder="none") == {2: [0.5]} and list(lessons(1, growing=0)) == [2, 3, 4, 5, 6]
 
 
-def test_in_practice_harder_means_later():
-    """One step, and one more for each two, where 4 steps are allowed for 6."""
-    found = lessons(40, whole=6, practice=1000, limit=4)
-    assert {level: terms[2:].index(1) + 1 for level, terms in found.items()} == {2: 2, 3: 3, 4: 3, 5: 4, 6: 4}
+def test_in_practice_the_task_says_after_which_step_the_answer_is_due():
+    found = lessons(40, due=lambda level: level // 2, practice=1000)
+    assert {level: terms[2:].index(1) + 1 for level, terms in found.items()} == {2: 1, 3: 1, 4: 2, 5: 2, 6: 3}
     assert all(terms[:2] == [0.5, 0] for terms in found.values())
 
 
