@@ -29,10 +29,11 @@ from tinyaug.arguments import MISUSE, named, settle
 from tinyaug.arrays import NAMESPACES
 from tinyaug.tensor import OPS, Tensor, as_tensor, stop_gradient, wrap
 
-__all__ = ["Tensor", "Node", "OPS", "op", "no_grad", "tracking", "is_tracking", "stop_gradient", "observe", "as_tensor",
-           "recorder", "recording"]
+__all__ = ["Tensor", "Node", "OPS", "op", "node_of", "no_grad", "tracking", "is_tracking", "stop_gradient", "observe",
+           "as_tensor", "recorder", "recording"]
 
-_clock = count()
+tick = count(0, -1).__next__      # the clock runs down: the newest node has the smallest number
+_NO_KEYWORDS: dict = {}
 _tracking = True           # whether ops leave Nodes behind
 observers: list = []       # the callbacks of `observe`
 active_modules: list = []  # the modules that are being called at this moment, outermost first
@@ -46,12 +47,11 @@ class Node:
     op: the op; inputs: its array arguments, Tensors or plain; keywords: the rest
     vjp: cotangents -> one entry an input; a backward pass lets go of it (None) and of the inputs once it has used them
     shapes: the shapes of several outputs, to fill in zeros for those that nobody used; None for a single output
-    clock: nodes are numbered as they are made, so a node is always newer than its inputs
+    clock: nodes are numbered downwards as they are made, so a node's number is below those of its inputs
     arrived: during a backward pass, the cotangent so far: an array, or {output index: array} for several outputs
-    walk: the last backward pass that met this node
     """
 
-    __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock", "arrived", "walk")
+    __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock", "arrived")
 
 
 def _tensor(data, op, inputs, keywords, vjp):
@@ -64,8 +64,8 @@ def _tensor(data, op, inputs, keywords, vjp):
     y.source = node = _new(Node)
     y.requires_grad = True
     node.op, node.inputs, node.keywords, node.vjp = op, inputs, keywords, vjp
-    node.shapes = node.arrived = node.walk = None
-    node.clock = next(_clock)
+    node.shapes = node.arrived = None
+    node.clock = tick()
     if _recorder is not None:
         _recorder.made(node)
     return y
@@ -84,6 +84,16 @@ def _result(xp, kind, op, inputs, keywords, arrays, result, vjp):
         return tuple([wrap(r, False, None) for r in results])
     first.source.shapes = [r.shape for r in results]
     return tuple([wrap(r, True, (first.source, i)) for i, r in enumerate(results)])
+
+
+def node_of(op, inputs, results, vjp):
+    """Tensors of arrays that no op body computed, with a Node that remembers vjp, unless that is None.
+
+    op:  what backward, and its errors, take for the op: it has __name__, constant and body as an op has
+    vjp: the cotangents of all results -> one entry an input
+    """
+    kind = type(results[0])
+    return _result(NAMESPACES[kind], kind, op, inputs, _NO_KEYWORDS, [x.data for x in inputs], results, vjp)
 
 
 def op(*, examples, constant=(), adapt=None):
@@ -144,48 +154,91 @@ def op(*, examples, constant=(), adapt=None):
                 raise named(error, body, arrays, keywords) from error
             return _result(xp, kind, apply, args, keywords, arrays, result, vjp if tracked and _tracking else None)
 
+        # the fast ways: what `general` does for one or two Tensors of one dtype on one device, less what cannot happen
+        # here. The node is filled in by hand, as a call would cost as much as all of it.
+
         @wraps(body)
-        def unary(x, *rest, **keywords):
-            """The fast way for one Tensor: what `general` does, less what cannot happen here."""
-            if rest or _recorder is not None or not isinstance(x, Tensor):
+        def unary(x, *rest):
+            if not isinstance(x, Tensor) or rest or _recorder is not None or observers:
+                return general(x, *rest)
+            data = x.data
+            kind = type(data)
+            try:
+                result, vjp = body(NAMESPACES[kind], data)
+            except MISUSE as error:
+                raise named(error, body, [data], _NO_KEYWORDS) from error
+            if type(result) is not kind:
+                return _result(NAMESPACES[kind], kind, apply, (x,), _NO_KEYWORDS, [data], result,
+                               vjp if x.requires_grad and _tracking else None)
+            y = _new(Tensor)
+            y.data = result
+            y.grad = None
+            if vjp is not None and x.requires_grad and _tracking:
+                y.requires_grad = True
+                y.source = node = _new(Node)
+                node.op = apply
+                node.inputs = (x,)
+                node.keywords = _NO_KEYWORDS
+                node.vjp = vjp
+                node.shapes = node.arrived = None
+                node.clock = tick()
+            else:
+                y.requires_grad = False
+                y.source = None
+            return y
+
+        @wraps(body)
+        def with_keywords(x, *rest, **keywords):
+            if not isinstance(x, Tensor) or rest or _recorder is not None or observers:
                 return general(x, *rest, **keywords)
             data = x.data
             kind = type(data)
-            xp = NAMESPACES[kind]
             try:
-                result, vjp = body(xp, data, **keywords)
+                result, vjp = body(NAMESPACES[kind], data, **keywords)
             except MISUSE as error:
                 raise named(error, body, [data], keywords) from error
             if not (x.requires_grad and _tracking):
                 vjp = None
-            if type(result) is not kind or observers:
-                return _result(xp, kind, apply, (x,), keywords, [data], result, vjp)
+            if type(result) is not kind:
+                return _result(NAMESPACES[kind], kind, apply, (x,), keywords, [data], result, vjp)
             return _tensor(result, apply, (x,), keywords, vjp)
 
         @wraps(body)
-        def binary(x, y, *rest, **keywords):
-            """The fast way for two Tensors of one dtype on one device."""
-            if rest or _recorder is not None or not (isinstance(x, Tensor) and isinstance(y, Tensor)):
-                return general(x, y, *rest, **keywords)
+        def binary(x, y, *rest):
+            if not isinstance(x, Tensor) or not isinstance(y, Tensor) or rest or _recorder is not None or observers:
+                return general(x, y, *rest)
             data, other = x.data, y.data
             kind = type(data)
             if data.dtype is not other.dtype or type(other) is not kind:
-                return general(x, y, **keywords)
-            xp = NAMESPACES[kind]
+                return general(x, y)
             try:
-                result, vjp = body(xp, data, other, **keywords)
+                result, vjp = body(NAMESPACES[kind], data, other)
             except MISUSE as error:
-                raise named(error, body, [data, other], keywords) from error
-            if not (_tracking and (x.requires_grad or y.requires_grad)):
-                vjp = None
-            if type(result) is not kind or observers:
-                return _result(xp, kind, apply, (x, y), keywords, [data, other], result, vjp)
-            return _tensor(result, apply, (x, y), keywords, vjp)
+                raise named(error, body, [data, other], _NO_KEYWORDS) from error
+            if type(result) is not kind:
+                return _result(NAMESPACES[kind], kind, apply, (x, y), _NO_KEYWORDS, [data, other], result,
+                               vjp if (x.requires_grad or y.requires_grad) and _tracking else None)
+            z = _new(Tensor)
+            z.data = result
+            z.grad = None
+            if vjp is not None and (x.requires_grad or y.requires_grad) and _tracking:
+                z.requires_grad = True
+                z.source = node = _new(Node)
+                node.op = apply
+                node.inputs = (x, y)
+                node.keywords = _NO_KEYWORDS
+                node.vjp = vjp
+                node.shapes = node.arrived = None
+                node.clock = tick()
+            else:
+                z.requires_grad = False
+                z.source = None
+            return z
 
-        if adapt is not None or variadic or width > 2:
-            apply = wraps(body)(general)
+        if adapt is None and not variadic and (width == 1 or width == 2 and not names):
+            apply = binary if width == 2 else with_keywords if names else unary
         else:
-            apply = unary if width == 1 else binary
+            apply = wraps(body)(general)
         apply.body, apply.examples, apply.constant = body, examples, fixed
         OPS[name] = apply
         return apply

@@ -6,7 +6,7 @@ What many time steps give to one weight or bias is not added up step by step: it
 
 from __future__ import annotations
 
-from operator import attrgetter
+from heapq import heappop, heappush
 from types import FunctionType
 
 import numpy as np
@@ -17,8 +17,6 @@ from tinyaug.tensor import OPS, Tensor, wrap
 
 __all__ = ["backpropagate", "evaluate", "unbroadcast", "zeros"]
 
-_by_clock = attrgetter("clock")
-
 
 class OpsNamespace:
     """The ops as a namespace: a body that is run with it on Tensors leaves Nodes, so its vjp can be differentiated."""
@@ -26,6 +24,12 @@ class OpsNamespace:
     def __init__(self, kind):
         self.arange = NAMESPACES[kind].arange      # positions are plain arrays, as in any other namespace
         self.products = lambda left, right: OPS["transpose"](left) @ right
+
+    def sum_from(self, x, axis, start):
+        return OPS["sum"](x, axis=axis, keepdims=True) + start
+
+    def max_from(self, x, axis, start):
+        return OPS["maximum"](OPS["max"](x, axis=axis, keepdims=True), start)
 
     def __getattr__(self, name):
         if name in OPS:
@@ -52,34 +56,38 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
     raises:     RuntimeError where an output needs no gradient or the graph was released, ValueError for a cotangent of
                 another shape, ValueError or TypeError where a vjp gives another shape or dtype than its input has
     """
-    leaves = {}          # leaf -> its gradient so far
+    leaves: dict = {}    # leaf -> its gradient so far
+    heap: list = []      # (clock, node) of all nodes that a cotangent has reached; the first is the newest
     kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
-    with tracking(create), np.errstate(all="ignore"):
-        nodes = _oldest_first(outputs)
-        notes = recorder()
-        for y, g in zip(outputs, cotangents):
-            g = _first_cotangent(y, g, create)
-            if notes is not None:
-                notes.seed(g)
-            _deliver(y, g, leaves)
-        while nodes:
-            node = nodes.pop()                       # the newest, let go of as it is used
-            arrived = node.arrived
-            if kept is not None:
-                _keep(kept, node)
-            if arrived is not None:
-                if node.vjp is None:
+    notes = recorder()
+    try:
+        with tracking(create), np.errstate(all="ignore"):
+            for y, g in zip(outputs, cotangents):
+                if not y.requires_grad:
+                    raise RuntimeError("backward: nothing that led to this Tensor requires a gradient")
+                g = _first_cotangent(y, g, create)
+                if notes is not None:
+                    notes.seed(g)
+                _deliver(y, g, leaves, heap)
+            while heap:
+                node = heappop(heap)[1]
+                if kept is not None:
+                    _keep(kept, node)
+                arrived = node.arrived
+                node.arrived = None
+                vjp = node.vjp
+                if vjp is None:
                     raise RuntimeError(f"backward: the graph at {node.op.__name__} was released by an earlier backward; "
                                        "call that one with retain_graph=True")
-                node.arrived = None
                 if notes is not None:
                     notes.enter_backward(node)
-                vjp = node.vjp if not create else _on_tensors(node)
+                if create:
+                    vjp = _on_tensors(node)
                 found = vjp(arrived) if node.shapes is None else vjp(*_filled(node, arrived))
                 if observers:
                     found = tuple([evaluate(g) for g in found])
                     tell("backward", node.op.__name__, node,
-                          (arrived,) if node.shapes is None else tuple(_filled(node, arrived)), found)
+                         (arrived,) if node.shapes is None else tuple(_filled(node, arrived)), found)
                 for x, g in zip(node.inputs, found):
                     if g is None or not isinstance(x, Tensor) or not x.requires_grad:
                         continue
@@ -94,64 +102,46 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                     if g.dtype is not data.dtype and g.dtype != data.dtype:
                         raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
                     source = x.source
-                    if type(source) is Node:
-                        if type(g) is Products:
-                            g = g.value()
-                        source.arrived = g if source.arrived is None else source.arrived + g
+                    if source is None:
+                        leaves[x] = leaves[x] + g if x in leaves else g
+                    elif type(source) is not Node or type(g) is Products:
+                        _deliver(x, evaluate(g), leaves, heap)
+                    elif source.arrived is None:
+                        source.arrived = g
+                        heappush(heap, (source.clock, source))
                     else:
-                        _deliver(x, g, leaves)
-            if not retain:
-                node.vjp = None
-                node.inputs = ()
-        for x, g in leaves.items():
-            if notes is not None:
-                notes.enter_leaf(x)
-            leaves[x] = evaluate(g)
+                        source.arrived = source.arrived + g
+                if not retain:
+                    node.vjp = None
+                    node.inputs = ()
+            for x, g in leaves.items():
+                if notes is not None:
+                    notes.enter_leaf(x)
+                leaves[x] = evaluate(g)
+    finally:
+        for _, node in heap:                         # after an error: what had arrived must not meet the next pass
+            node.arrived = None
     if wanted is None:
         return list(leaves.items())
     return [leaves.get(x) if x.source is None else kept[x.source] for x in wanted]
 
 
-def _deliver(x, g, leaves):
-    """Add a gradient to what has arrived for a leaf, or for one of several outputs of a node."""
+def _deliver(x, g, leaves, heap):
+    """Add a gradient to what has arrived for a leaf, a node, or one of several outputs of a node."""
     source = x.source
     if source is None:
         leaves[x] = leaves[x] + g if x in leaves else g
-    elif type(source) is Node:
-        source.arrived = g if source.arrived is None else source.arrived + g
+        return
+    node, i = source if type(source) is tuple else (source, None)
+    first = node.arrived is None
+    if i is None:
+        node.arrived = g if first else node.arrived + g
     else:
-        node, i = source
-        if node.arrived is None:
-            node.arrived = {}
         g = evaluate(g)
-        node.arrived[i] = node.arrived[i] + g if i in node.arrived else g
-
-
-def _oldest_first(outputs):
-    """Every node that the outputs were computed from; reversed, each comes before all of its inputs."""
-    walk = object()
-    nodes = []
-
-    for y in outputs:
-        if not y.requires_grad:
-            raise RuntimeError("backward: nothing that led to this Tensor requires a gradient")
-        if y.source is not None:
-            node = y.source if type(y.source) is Node else y.source[0]
-            if node.walk is not walk:
-                node.walk, node.arrived = walk, None
-                nodes.append(node)
-    for node in nodes:                               # the list grows while it is walked
-        for x in node.inputs:
-            if isinstance(x, Tensor):
-                parent = x.source
-                if parent is not None:
-                    if type(parent) is tuple:
-                        parent = parent[0]
-                    if parent.walk is not walk:
-                        parent.walk, parent.arrived = walk, None
-                        nodes.append(parent)
-    nodes.sort(key=_by_clock)
-    return nodes
+        parts = node.arrived = {} if first else node.arrived
+        parts[i] = parts[i] + g if i in parts else g
+    if first:
+        heappush(heap, (node.clock, node))
 
 
 def _filled(node, arrived):

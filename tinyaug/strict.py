@@ -287,6 +287,7 @@ def _fill():
     for function in (asarray, array, where, scatter_add, to_host, to_device):
         setattr(strict, function.__name__, function)
     strict.products = arrays.products
+    vars(strict).update(arrays.from_start(strict))
 
 
 @contextmanager

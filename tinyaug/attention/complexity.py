@@ -25,7 +25,7 @@ def _nodes(y):
         if node is not None and node.clock not in found:
             found[node.clock] = node
             ahead += [_node(x) for x in node.inputs if isinstance(x, Tensor)]
-    return [found[clock] for clock in sorted(found)]
+    return [found[clock] for clock in sorted(found, reverse=True)]      # the newest has the smallest number
 
 
 def work(y):

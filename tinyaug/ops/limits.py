@@ -33,7 +33,7 @@ def ceiling(xp, x, axis):
     """The maximum along an axis, to subtract before exp: finite for a row of -inf, 0 for a row of no elements."""
     if x.size == 0:
         return xp.sum(x, axis=axis, keepdims=True)
-    return xp.maximum(xp.max(x, axis=axis, keepdims=True), -1 / tiniest(x))
+    return xp.max_from(x, axis, -1 / tiniest(x))
 
 
 def nonzero(xp, x, like):

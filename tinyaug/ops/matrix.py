@@ -13,6 +13,13 @@ def matmul(xp, x, y):
 
         dx = g y^T,  dy = x^T g
     """
+    if len(x.shape) == 2 and len(y.shape) == 2:
+        return x @ y, lambda g: (lambda: g @ y.T, lambda: xp.products(x, g))
+    return _matmul(xp, x, y)
+
+
+def _matmul(xp, x, y):
+    """matmul of stacks of matrices, or of vectors."""
     rows, columns = len(x.shape), len(y.shape)
 
     def product(x, y):
@@ -25,15 +32,11 @@ def matmul(xp, x, y):
         return xp.expand_dims(g, -1) if columns == 1 else g
 
     def left(g):
-        if rows == 2 and columns == 2:
-            return g @ y.T
         matrix = y.reshape((-1, 1)) if columns == 1 else y
         dx = product(sides(g), matrix.swapaxes(-1, -2))
         return dx[..., 0, :] if rows == 1 else dx
 
     def right(g):
-        if rows == 2 and columns == 2:
-            return xp.products(x, g)
         if rows > 2 and columns == 2 and x.size and g.size:     # one product over all leading axes
             return xp.products(x.reshape((-1, x.shape[-1])), g.reshape((-1, g.shape[-1])))
         matrix = x.reshape((1, -1)) if rows == 1 else x

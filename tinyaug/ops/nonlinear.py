@@ -73,7 +73,7 @@ def softmax(xp, x, *, axis=-1):
     """
     parts = xp.exp(x - ceiling(xp, x, axis))
     # the largest part is exp(0) = 1, next to which the smallest number is nothing; in a row of -inf all parts are 0
-    y = parts / (xp.sum(parts, axis=axis, keepdims=True) + tiniest(x))
+    y = parts / xp.sum_from(parts, axis, tiniest(x))
     return y, lambda g: (y * (g - xp.sum(g * y, axis=axis, keepdims=True)),)
 
 

@@ -158,7 +158,7 @@ def std(xp, x, *, axis=None, ddof=0, keepdims=False):
 def norm(xp, x, *, axis=None, keepdims=False, epsilon=0.0):
     """Euclidean norm, sqrt(sum(x * x) + epsilon); without an epsilon its gradient at 0 is 0."""
     shape = x.shape
-    value = xp.sqrt(xp.sum(x * x, axis=axis, keepdims=True) + epsilon)
+    value = xp.sqrt(xp.sum_from(x * x, axis, epsilon))
     return (value.reshape(result_shape(shape, axis, keepdims)),
             lambda g: (g.reshape(kept_shape(shape, axis)) / xp.maximum(value, tiniest(g)) * x,))
 
