@@ -6,10 +6,10 @@ from math import prod
 
 import numpy as np
 
-from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker, substitute, take_index
+from tinyaug.record.program import Call, Slot, is_view, readers_of, reads, slot_maker, substitute, take_index
 from tinyaug.record.stacking import SMALL, after_seed, before_writes
 
-__all__ = ["adjacent", "factors", "scales", "signs"]
+__all__ = ["distribute", "factors", "renamed", "scales", "signs"]
 
 
 def scales(calls, outputs):
@@ -20,10 +20,7 @@ def scales(calls, outputs):
     """
     head, tail = before_writes(calls)
     maker = {call.out: call for call in head}
-    readers = {}
-    for call in calls:
-        for slot in reads(call):
-            readers.setdefault(slot, []).append(call)
+    readers = readers_of(calls)
     layers = {}                            # (weight, bias) -> [(the add, its product)]
     for call in head:
         product = maker.get(call.args[0]) if call.function is np.add else None
@@ -81,66 +78,6 @@ def _column_scales(slot, scale, scaled, readers, outputs):
     return True
 
 
-def adjacent(calls, outputs):
-    """One tanh of four gates instead of a tanh of each: a function of neighbouring slices is a slice of the function."""
-    head, tail = before_writes(calls)
-    maker = {call.out: call for call in head}
-    groups = {}
-    for call in head:
-        if isinstance(call.function, np.ufunc) and call.function.nin == 1 and not call.keywords:
-            cut = maker.get(call.args[0])
-            place = _last_slice(cut) if cut is not None and cut.args[0] in maker else None
-            if place is not None:
-                groups.setdefault((call.function, cut.args[0]), []).append((*place, call))
-    new_slot = slot_maker(calls, outputs)
-    first, gone = {}, set()
-    for (function, source), members in groups.items():
-        members.sort(key=lambda member: member[0])
-        for run in _runs(members):
-            start, stop = run[0][0], run[-1][1]
-            shape = (*run[0][2].out.shape[:-1], stop - start)
-            part, whole = new_slot(shape, source.dtype), new_slot(shape, run[0][2].out.dtype)
-            label = run[0][2].label
-            new = [Call(take_index, (source, (..., slice(start, stop))), {}, part, label),
-                   Call(function, (part,), {}, whole, label)]
-            new += [Call(take_index, (whole, (..., slice(a - start, b - start))), {}, call.out, call.label)
-                    for a, b, call in run]
-            first[maker[source]] = first.get(maker[source], []) + new
-            gone.update(call for _, _, call in run)
-    changed = []
-    for call in head:
-        if call not in gone:
-            changed.append(call)
-        changed += first.get(call, ())
-    return changed + tail
-
-
-def _last_slice(call):
-    """(start, stop) of a slice x[..., start:stop] of the last axis alone; None for anything else."""
-    if call.function is not take_index or not isinstance(call.args[1], tuple):
-        return None
-    *lead, last = call.args[1]
-    if not lead or any(part is not Ellipsis and part != slice(None) for part in lead) or not isinstance(last, slice):
-        return None
-    if Ellipsis not in lead and len(lead) + 1 != len(call.args[0].shape) or last.step not in (None, 1):
-        return None
-    return last.indices(call.args[0].shape[-1])[:2]
-
-
-def _runs(members):
-    """Stretches of two and more (start, stop, call) where each begins where the one before ends."""
-    run = members[:1]
-    for member in members[1:]:
-        if member[0] == run[-1][1]:
-            run.append(member)
-            continue
-        if len(run) > 1:
-            yield run
-        run = [member]
-    if len(run) > 1:
-        yield run
-
-
 def signs(calls, outputs):
     """x + (-y) is x - y; a minus sign before a product can be that of what comes out, which may be smaller."""
     head, tail = before_writes(calls)
@@ -163,7 +100,8 @@ def signs(calls, outputs):
             changed.append(Call(np.subtract, (other, minus[signed[0]]), {}, call.out, call.label))
         elif len(signed) == 1 and call.out not in outputs and _linear(call, signed[0]):
             other = [x for x in args if x is not signed[0]]
-            if call.function is np.multiply and isinstance(other[0], Slot) and other[0] not in late:
+            if (call.function is np.multiply and isinstance(other[0], Slot) and other[0] not in late
+                    and prod(other[0].shape) <= SMALL):         # done in bulk
                 turned = new_slot(other[0].shape, other[0].dtype)
                 changed.append(Call(np.negative, (other[0],), {}, turned, call.label))
                 changed.append(Call(np.multiply, (minus[signed[0]], turned), {}, call.out, call.label))
@@ -187,6 +125,40 @@ def _linear(call, slot):
     return call.function in (np.multiply, np.matmul) or is_view(call)
 
 
+def distribute(calls, outputs):
+    """[a, b] * f is [a * f1, b * f2]: where a and b are products themselves, each can take up its part of f in `factors`."""
+    head, tail = before_writes(calls)
+    late, readers = after_seed(head), readers_of(calls)
+    maker = {call.out: call for call in head}
+    new_slot = slot_maker(calls, outputs)
+
+    def is_product(slot):
+        pair = _split(maker[slot], late) if slot in maker else None
+        return pair is not None and pair[1] is not None and len(readers[slot]) == 1 and slot not in outputs
+
+    changed, gone = [], set()
+    for call in head:
+        g, early = _split(call, late) or (None, None)
+        join = maker.get(g)
+        if early is None or call.function is not np.multiply or join is None or join.function is not np.concatenate or (
+                early.shape != call.out.shape or len(readers[g]) > 1 or g in outputs
+                or join.keywords.get("axis", 0) % len(g.shape) != len(g.shape) - 1
+                or not all(isinstance(part, Slot) and is_product(part) for part in join.args[0])):
+            changed.append(call)
+            continue
+        parts, start = [], 0
+        for part in join.args[0]:
+            stop = start + part.shape[-1]
+            factor, product = (new_slot(part.shape, call.out.dtype) for _ in range(2))
+            changed.append(Call(take_index, (early, (..., slice(start, stop))), {}, factor, call.label))
+            changed.append(Call(np.multiply, (part, factor), {}, product, call.label))
+            parts.append(product)
+            start = stop
+        gone.add(join)
+        changed.append(Call(np.concatenate, (tuple(parts),), {"axis": -1}, call.out, join.label))
+    return [call for call in changed if call not in gone] + tail
+
+
 def factors(calls, outputs):
     """g a b = g (a b), where only g waits for the cotangent: the slopes of a chain of functions are one factor.
 
@@ -195,10 +167,7 @@ def factors(calls, outputs):
     """
     head, tail = before_writes(calls)
     late = after_seed(head)
-    readers = {}
-    for call in calls:
-        for slot in reads(call):
-            readers.setdefault(slot, []).append(call)
+    readers = readers_of(calls)
     new_slot = slot_maker(calls, outputs)
     inside = set(head)
     scaled, changed = {}, []               # {slot: (g, a)}, for a slot that is g a and is not computed
@@ -243,7 +212,8 @@ def _split(call, late):
             call.function not in (np.multiply, np.divide, np.negative)):
         return None
     if call.function is np.negative:
-        return (call.args[0], None) if call.args[0] in late else None
+        small = prod(call.out.shape) <= SMALL          # the sign of a large array is left to `signs`
+        return (call.args[0], None) if small and call.args[0] in late else None
     x, y = call.args
     if call.function is np.multiply and x not in late:
         x, y = y, x

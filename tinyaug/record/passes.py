@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyaug.record.algebra import adjacent, factors, renamed, scales, signs
-from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker
+from tinyaug.record.algebra import distribute, factors, renamed, scales, signs
+from tinyaug.record.neighbours import adjacent
+from tinyaug.record.program import Call, Slot, reads, slot_maker
 from tinyaug.record.recompute import recompute
 from tinyaug.record.stacking import bulk, merge_products
 
-__all__ = ["PASSES", "adjacent", "aliases", "bulk", "common", "constants", "dead", "dot_products", "factors",
-           "merge_products", "recompute", "scales", "signs", "starts"]
+__all__ = ["PASSES", "adjacent", "bulk", "common", "constants", "dead", "distribute", "dot_products", "factors",
+           "merge_products", "recompute", "scales", "signs"]
 
 LONG = 64                                  # below it a dot product costs more than a product and a sum over all rows
 
@@ -28,30 +29,6 @@ def dead(calls, outputs):
             wanted.update(reads(call))
             kept.append(call)
     return kept[::-1]
-
-
-def aliases(calls, outputs):
-    """Drop calls that give back what they were given: +x, a reshape to the same shape, a concatenation of one."""
-    written = any(call.out is None for call in calls)
-    same, root, kept = {}, {}, []
-    for call in calls:
-        call = renamed(call, same)
-        first = call.args[0] if call.args else None
-        if isinstance(first, (tuple, list)) and call.function is np.concatenate and len(first) == 1:
-            first = first[0]
-        elif call.function not in (np.positive, np.reshape, np.broadcast_to, np.squeeze, np.transpose):
-            first = None
-        elif call.function is np.transpose and call.args[1] != tuple(range(len(call.out.shape))):
-            first = None
-        if is_view(call):
-            root[call.out] = root.get(call.args[0], call.args[0])
-        elif written and isinstance(first, Slot) and root.get(first, first).origin == "captured":
-            first = None                   # a copy, perhaps of what a write is about to change
-        if isinstance(first, Slot) and first.shape == call.out.shape and call.out not in outputs:
-            same[call.out] = first
-        else:
-            kept.append(call)
-    return kept
 
 
 def _before_a_write(calls):
@@ -136,26 +113,6 @@ def _axis(call):
     return axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
 
 
-def starts(calls, outputs):
-    """maximum(max(x), c) and sum(x) + c are one call each: the reduction that starts from c."""
-    uses = _uses(calls, outputs)
-    kind = {np.maximum: np.maximum.reduce, np.add: np.add.reduce}
-    late = _before_a_write(calls)
-    maker = {call.out: call for call in calls
-             if call.function in kind.values() and uses[call.out] == 1 and call.out not in late}
-    changed = []
-    for call in calls:
-        number = call.args[-1] if call.function in kind and not call.keywords else None
-        known = isinstance(number, Slot) and number.origin == "constant" and number.shape == ()
-        first = maker.get(call.args[0]) if known else None
-        if first is not None and first.function == kind[call.function] and "initial" not in first.keywords and (
-                (call.out.shape, call.out.dtype) == (first.out.shape, first.out.dtype)):
-            call = Call(first.function, first.args, {**first.keywords, "initial": call.args[1].array[()]}, call.out,
-                        call.label)
-        changed.append(call)
-    return dead(changed, outputs)
-
-
 def _uses(calls, outputs):
     """{result: how many times it is read, by calls or as an output}"""
     uses = dict.fromkeys([call.out for call in calls if call.out], 0)
@@ -165,5 +122,5 @@ def _uses(calls, outputs):
     return uses
 
 
-PASSES = [dead, aliases, common, constants, scales, adjacent, factors, signs, merge_products, dot_products, starts, bulk,
+PASSES = [dead, common, constants, scales, adjacent, distribute, factors, signs, merge_products, dot_products, bulk,
           recompute]

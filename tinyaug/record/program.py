@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyaug.arrays import is_basic
 
-__all__ = ["Call", "Slot", "alike", "cast", "is_view", "is_reduction", "reads", "slot_maker", "substitute",
+__all__ = ["Call", "Slot", "alike", "cast", "is_view", "is_reduction", "readers_of", "reads", "slot_maker", "substitute",
            "take_index"]
 
 
@@ -20,7 +20,8 @@ class Slot:
     """An array of a program.
 
     number: unique in a program; the n-th array that a recording met has n, and passes number theirs on from there
-    origin: "input" (an argument), "constant", "seed" (the constant cotangent that a backward pass starts from),
+    origin: "input" (an argument), "constant", "seed" and "cotangent" (the constant, or the argument, that a backward pass
+            starts from),
             "captured" (lives outside; read and written where it lies), "call" (the result of one)
     array:  the array itself for a constant, a seed or a captured one
     """
@@ -99,6 +100,15 @@ def reads(call):
         if call.keywords:
             _collect(tuple(call.keywords.values()), call.slots)
     return call.slots
+
+
+def readers_of(calls):
+    """{slot: the calls that read it, once for each time}"""
+    readers: dict = {}
+    for call in calls:
+        for slot in reads(call):
+            readers.setdefault(slot, []).append(call)
+    return readers
 
 
 def _collect(x, found):
