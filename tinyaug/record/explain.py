@@ -91,9 +91,9 @@ def listing(program):
     """The lines of a program: what it is given, its calls with shape, op and module, what it gives."""
     made = {call.out for call in program.calls}
     given = dict.fromkeys([*program.inputs, *[slot for call in program.calls for slot in reads(call) if slot not in made]])
-    words = {"input": "argument", "captured": "outside", "constant": "constant", "seed": "constant"}
+    words = {"input": "argument", "cotangent": "argument", "captured": "outside", "constant": "constant", "seed": "constant"}
     lines = [f"{slot!r:<6} {words[slot.origin]:<10} {slot.shape} {slot.dtype}" for slot in given
-             if slot.shape or slot.origin in ("input", "captured")]
+             if slot.shape or slot.origin in ("input", "cotangent", "captured")]
     rows = [(repr(call), "" if call.out is None else str(call.out.shape), *call.label) for call in program.calls]
     widths = [min(max([len(row[i]) for row in rows], default=0), 70) for i in range(3)]
     lines += [f"{call:<{widths[0]}}  {shape:<{widths[1]}}  {op:<{widths[2]}}  {module}".rstrip()

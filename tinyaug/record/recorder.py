@@ -11,6 +11,7 @@ from tinyaug.tensor import Tensor
 
 __all__ = ["Recorder"]
 
+SEEDS = {"constant": "seed", "input": "cotangent"}
 NONE: dict = {}                            # the keywords of most calls, which nobody changes
 ASKED = {np.shape, np.ndim, np.size, np.result_type}       # what an array is, known without its values
 # what they give has a shape that depends on values
@@ -58,8 +59,8 @@ class Recorder:
     def seed(self, cotangent):
         """Note where a backward pass starts: what does not depend on it can be computed before."""
         array = cotangent.data if isinstance(cotangent, Tensor) else cotangent
-        if type(array) is Traced and array.slot.origin == "constant":
-            array.slot.origin = "seed"
+        if type(array) is Traced and array.slot.origin in SEEDS:
+            array.slot.origin = SEEDS[array.slot.origin]
 
     def capture(self, array):
         """A Traced for an array that lives outside: read where it lies, at every replay."""

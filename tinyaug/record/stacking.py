@@ -56,7 +56,7 @@ def after_seed(calls):
     """What depends on the cotangent that a backward pass starts from."""
     found = set()
     for call in calls:
-        if any(slot in found or slot.origin == "seed" for slot in reads(call)):
+        if any(slot in found or slot.origin in ("seed", "cotangent") for slot in reads(call)):
             found.add(call.out)
     return found
 
