@@ -24,7 +24,7 @@ def gradient(*numbers):
 @pytest.mark.parametrize("workload, case", [
     *[("chains", case) for case in WORKLOADS["chains"]],
     ("lstm", "batch 2"), ("ntm", "batch 2"), ("seq2seq", "batch 2"), ("transformer", "T32 d64"),
-    ("ntm_peers", "PyTorch, a head at a time, batch 2"), ("ntm_peers", "HIPS autograd, batch 2"),
+    ("ntm_peers", "HIPS autograd, batch 2"),
 ])
 def test_gradients_are_equal_and_everybody_is_timed(workload, case):
     pytest.importorskip("torch", reason="PyTorch is not installed (extra `oracle`)")
@@ -71,7 +71,7 @@ def test_blocks_are_interleaved():
 
 def results():
     """Two cases in which ours is twice as fast as PyTorch and half as fast as somebody else."""
-    times = {"PyTorch eager": [4.0, 8.0, 4.4], "jax.jit": [1.0, 2.0, 1.1], "tinyaug recorded": [2.0, 4.0, 2.2]}
+    times = {"PyTorch, a head at a time": [4.0, 8.0, 4.4], "jax.jit": [1.0, 2.0, 1.1], "tinyaug recorded": [2.0, 4.0, 2.2]}
     return [{"workload": "ntm", "case": f"batch {b}", "threads": 1, "unit": "ms a step", "times": times} for b in (1, 16)]
 
 

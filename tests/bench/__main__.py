@@ -29,7 +29,7 @@ from tests.bench import machine, page, table
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCHES = ["batch 1", "batch 16", "batch 64"]
-PEERS = ["PyTorch, a head at a time", "torch.compile", "HIPS autograd", "jax.jit", "pytorch-ntm"]
+PEERS = ["torch.compile", "HIPS autograd", "jax.jit", "pytorch-ntm"]
 WORKLOADS = {
     "chains": ["tanh", "add", "multiply", "matmul", "concatenate", "softmax"],
     "lstm": BATCHES,
@@ -38,7 +38,7 @@ WORKLOADS = {
     "seq2seq": BATCHES,
     "transformer": ["T32 d64", "T64 d128", "T128 d256"],
     "memory": [f"{name}, {batch}" for batch in BATCHES[:2]
-               for name in ("PyTorch eager", "tinyaug eager", "tinyaug recorded")],
+               for name in ("PyTorch eager", "tinyaug eager", "tinyaug recorded", "tinyaug in segments")],
     "import_time": ["import"],
     "growth": ["slots", "length"],
     "passes": BATCHES[:2],

@@ -6,6 +6,7 @@ whatever else the machine does in the meantime slows all of them alike.
 """
 
 import gc
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 TOLERANCE = 1e-3     # of the largest element of each gradient: PyTorch's own float32 error here is 1e-6 to 1e-4
-BLOCK = 4            # steps; one step alone would be timed with the caches full of somebody else's numbers
+BLOCK = 4            # steps at least; one step alone would be timed with the caches full of somebody else's numbers
+LASTING = 50.0       # ms that a block lasts at least, for the same reason
 WARM_UP = 6          # steps, until caches, allocators and compilers have settled; a recorded program writes itself out once
 ROUNDS = 15          # blocks of each contender, or as many as fit in SECONDS, but
 FEWEST = 5
@@ -46,7 +48,7 @@ def compare(contenders, quick=False, seconds=SECONDS):
     raises:  Unequal
     """
     errors = check([c for c in contenders if c.read is not None])
-    times = interleave({c.name: c.step for c in contenders}, *((1, 2, 0) if quick else (BLOCK, ROUNDS, seconds)))
+    times = interleave({c.name: c.step for c in contenders}, *((1, 2, 0, 0) if quick else (BLOCK, ROUNDS, seconds, LASTING)))
     return {"unit": "ms a step", "block": BLOCK, "times": times, "gradients": errors, "tolerance": TOLERANCE}
 
 
@@ -80,11 +82,15 @@ def as_numpy(g):
     return np.array(g.detach().numpy() if hasattr(g, "detach") else g)
 
 
-def interleave(steps, block, rounds, seconds):
-    """{name: milliseconds a step, one number a block}. The rounds go on until `rounds`, or FEWEST and `seconds`."""
-    for step in steps.values():
-        for _ in range(WARM_UP):
-            step()
+def interleave(steps, block, rounds, seconds, lasting=0.0):
+    """{name: milliseconds a step, one number a block}. The rounds go on until `rounds`, or FEWEST and `seconds`.
+
+    block, lasting: steps and milliseconds that a block has at least
+    """
+    sizes = {}
+    for name, step in steps.items():
+        timed(step, WARM_UP)
+        sizes[name] = max(block, math.ceil(lasting / max(1000 * timed(step, 1), 1e-3)))
     gc.collect()
     gc.freeze()                          # the collector does not walk what the imports have left
     times = {name: [] for name in steps}
@@ -93,7 +99,7 @@ def interleave(steps, block, rounds, seconds):
         if done >= FEWEST and time.perf_counter() - start > seconds:
             break
         for name, step in steps.items():
-            times[name].append(1000 * timed(step, block))
+            times[name].append(1000 * timed(step, sizes[name]))
     return times
 
 

@@ -9,8 +9,9 @@ a child's peak begins at its parent's.
 import resource
 
 from tests.bench.measure import Contender
-from tests.bench.ntm import data, eager, recorded, sizes, theirs
+from tests.bench.ntm import data, eager, in_segments, recorded, sizes, theirs
 
+OURS = {"tinyaug eager": eager, "tinyaug recorded": recorded, "tinyaug in segments": in_segments}
 STEPS = 7       # the first ones make buffers, programs and the optimiser's state, the others show what is kept
 
 
@@ -36,4 +37,4 @@ def peak():
 def contender(name, config, inputs, targets):
     if name == "PyTorch eager":
         return theirs("TorchNTM", name, config, inputs, targets)
-    return Contender(name, {"tinyaug eager": eager, "tinyaug recorded": recorded}[name](config, inputs, targets))
+    return Contender(name, OURS[name](config, inputs, targets))

@@ -8,8 +8,10 @@ import numpy as np
 
 from tasks import copy as task
 from tests.bench.measure import Contender, compare
-from tinyaug import Tensor
+from tinyaug import Tensor, ops
+from tinyaug.nn import unroll
 from tinyaug.record import record
+from tinyaug.record.recomputed import recomputed
 
 RATE = 1e-4
 
@@ -71,9 +73,32 @@ def recorded(config, inputs, targets, passes=None):
     return step
 
 
+def in_segments(config, inputs, targets):
+    """The plain definition in segments of sqrt(T) time steps, whose inside the backward pass computes again."""
+    model = build(config)
+    optimiser = task.optimiser(config, model)
+    segment = recomputed(lambda xs, state: unroll(model, xs, state), model.parameters())
+    size = round(len(inputs) ** 0.5)
+    inputs, targets = Tensor(inputs), Tensor(targets)
+
+    def step():
+        optimiser.zero_grad()
+        state, outputs = model.initial_state(inputs.shape[1]), []
+        for start in range(0, len(inputs), size):
+            y, state = segment(inputs[start:start + size], state)
+            outputs.append(y)
+        outputs = ops.concatenate(outputs, axis=0)[-len(targets):]
+        ops.binary_cross_entropy_with_logits(outputs, targets).backward()
+        optimiser.step()
+        return {name: p.grad for name, p in model.named_parameters()}
+
+    return step
+
+
 def ours(config, inputs, targets):
     return [Contender("tinyaug eager", eager(config, inputs, targets)),
-            Contender("tinyaug recorded", recorded(config, inputs, targets))]
+            Contender("tinyaug recorded", recorded(config, inputs, targets)),
+            Contender("tinyaug in segments", in_segments(config, inputs, targets))]
 
 
 def theirs(kind, name, config, inputs, targets):
@@ -87,6 +112,7 @@ def theirs(kind, name, config, inputs, targets):
 def run(case, options):
     config = sizes(options)
     inputs, targets = data(config, int(case.removeprefix("batch ")))
-    torch = [theirs("TorchNTM", "PyTorch eager", config, inputs, targets),
+    torch = [theirs("SeparateHeads", "PyTorch, a head at a time", config, inputs, targets),
+             theirs("TorchNTM", "PyTorch, heads merged", config, inputs, targets),
              theirs("TunedNTM", "PyTorch tuned", config, inputs, targets)]
     return compare(torch + ours(config, inputs, targets), options.quick)

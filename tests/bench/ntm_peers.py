@@ -1,4 +1,4 @@
-"""The same training step as in ntm.py by others, each in a process of its own with PyTorch eager and ours recorded.
+"""The same training step as in ntm.py by others, each in a process of its own with PyTorch and ours recorded.
 
 A case is "NAME, batch B". pytorch-ntm runs as published, from a checkout that the user names (--pytorch-ntm PATH); its
 equations are its own, so its gradients cannot be compared and only the sizes are the same.
@@ -19,13 +19,9 @@ def run(case, options):
     config = sizes(options)
     inputs, targets = data(config, int(batch))
     peer = PEERS[name](name, options, config, inputs, targets)
-    torch = theirs("TorchNTM", "PyTorch eager", config, inputs, targets)
+    torch = theirs("TorchNTM", "PyTorch, heads merged", config, inputs, targets)
     return compare([torch, peer, Contender("tinyaug recorded", recorded(config, inputs, targets))],
                    options.quick, SECONDS)
-
-
-def one_at_a_time(name, options, config, inputs, targets):
-    return theirs("SeparateHeads", name, config, inputs, targets)
 
 
 def compiled(name, options, config, inputs, targets):
@@ -75,5 +71,4 @@ def published(name, options, config, inputs, targets):
     return Contender(name, step, read=None)
 
 
-PEERS = {"PyTorch, a head at a time": one_at_a_time, "torch.compile": compiled, "HIPS autograd": autograd,
-         "jax.jit": jax, "pytorch-ntm": published}
+PEERS = {"torch.compile": compiled, "HIPS autograd": autograd, "jax.jit": jax, "pytorch-ntm": published}

@@ -10,7 +10,8 @@ from typing import NamedTuple
 BATCHES = "batch 1", "batch 16", "batch 64"
 BLOCKS = "T32 d64", "T64 d128", "T128 d256"
 TORCH = "PyTorch eager"
-EAGER, RECORDED = "tinyaug eager", "tinyaug recorded"
+VECTORISED, MERGED = "PyTorch, a head at a time", "PyTorch, heads merged"
+EAGER, RECORDED, SEGMENTS = "tinyaug eager", "tinyaug recorded", "tinyaug in segments"
 
 
 class Target(NamedTuple):
@@ -37,10 +38,11 @@ def peer(name, batches, least=(), aim=()):
 TARGETS = [
     chain("tanh", 2, 2.5), chain("add", 2, 2.5), chain("multiply", 2, 2.5),
     chain("matmul", 1.3, 1.5), chain("concatenate", 1.2, 1.4), chain("softmax", 0.65, 0.8),
-    Target("NTM copy step, eager", "ntm", BATCHES, EAGER, (TORCH,), (1, 1, 0.8), (1.3, 1.2, 1)),
-    Target("NTM copy step, recorded", "ntm", BATCHES, RECORDED, (TORCH,), (6, 3.5, 2), (9, 4.5, 2.7)),
+    Target("NTM copy step, eager", "ntm", BATCHES, EAGER, (VECTORISED,), (1, 1, 0.8), (1.3, 1.2, 1)),
+    Target("NTM copy step, eager", "ntm", BATCHES, EAGER, (MERGED,), (1, 1, 0.8), (1.3, 1.2, 1)),
+    Target("NTM copy step, recorded", "ntm", BATCHES, RECORDED, (VECTORISED,), (6, 3.5, 2), (9, 4.5, 2.7)),
+    Target("NTM copy step, recorded", "ntm", BATCHES, RECORDED, (MERGED,), (6, 3.5, 2), (9, 4.5, 2.7)),
     Target("NTM copy step, recorded", "ntm", BATCHES, RECORDED, ("PyTorch tuned",), (5.5, 2.6, 1.8), (8, 3.3, 2.2)),
-    peer("PyTorch, a head at a time", (1, 16)),
     peer("pytorch-ntm", (1, 16), (12, 9), (16, 13)),
     peer("torch.compile", (1, 16), (2.5, 1.3), (3.5, 1.6)),
     peer("HIPS autograd", (1, 16)),
@@ -52,6 +54,8 @@ TARGETS = [
            (1, 1, 1), (1.15, 1.15, 1.15)),
     Target("peak memory, T=120, recorded", "memory", (f"{RECORDED}, batch 1", f"{RECORDED}, batch 16"), RECORDED, (),
            (12, 160), (12, 105)),
+    Target("the same in segments of 16 steps", "memory", (f"{SEGMENTS}, batch 1", f"{SEGMENTS}, batch 16"), SEGMENTS, (),
+           (12, 160), (12, 50)),
     Target("import, the whole process", "import_time", ("import",), "tinyaug", (), (100,), (85,)),
     Target("copy learned, one core", "learning", ("copy",), "tinyaug", (), (35,), (20,)),
 ]
