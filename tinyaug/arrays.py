@@ -99,11 +99,15 @@ class RowSums:
         return xp.sum(self.rows[0] if len(self.rows) == 1 else xp.concatenate(self.rows), axis=0)
 
 
+_BASIC = {slice, int, type(None), type(Ellipsis)}
+
+
 def is_basic(index) -> bool:
     """True where `index` holds only integers, slices, None and Ellipsis, so that no position can repeat."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer))
-               and not isinstance(part, bool) for part in parts)
+    for part in index if isinstance(index, tuple) else (index,):
+        if type(part) not in _BASIC and not isinstance(part, np.integer):
+            return False
+    return True
 
 
 def _sum(x, axis=None, keepdims=False):

@@ -152,7 +152,11 @@ def op(*, examples, constant=(), adapt=None):
                 result, vjp = body(xp, *arrays, **keywords)
             except MISUSE as error:
                 raise named(error, body, arrays, keywords) from error
-            return _result(xp, kind, apply, args, keywords, arrays, result, vjp if tracked and _tracking else None)
+            if not (tracked and _tracking):
+                vjp = None
+            if type(result) is kind and not observers:
+                return _tensor(result, apply, args, keywords, vjp)
+            return _result(xp, kind, apply, args, keywords, arrays, result, vjp)
 
         # the fast ways: what `general` does for one or two Tensors of one dtype on one device, less what cannot happen
         # here. The node is filled in by hand, as a call would cost as much as all of it.

@@ -125,7 +125,7 @@ class Tensor:
 def _plain_index(index):
     """An index with arrays in the place of Tensors."""
     if isinstance(index, tuple):
-        return tuple(_plain_index(part) for part in index)
+        return tuple([part if type(part) is slice else _plain_index(part) for part in index])
     return index.data if isinstance(index, Tensor) else index
 
 
