@@ -61,20 +61,7 @@ def measure(model, config, rng, length, sequences):
             "steps": float(steps[1:].mean()), "correlation": pondering.correlation(steps[1:], digits_of(inputs[1:]))}
 
 
-def over_lengths(model, config, rng, sequences):
-    """Every length equally often: a row for each, and the means."""
-    rows = [measure(model, config, rng, length, sequences) for length in range(2, config["numbers"] + 1)]
-    return rows, {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "length"}
-
-
-def validate(model, config, rng):
-    _, found = over_lengths(model, config, rng, 200)
-    return found | {"done": found["error"] <= config["enough"]}
-
-
-def evaluate(model, config, rng):
-    rows, metrics = over_lengths(model, config, rng, 1000)
-    return {"metrics": metrics, "by_length": rows}
+validate, evaluate = pondering.judged(measure, lambda config: range(2, config["numbers"] + 1), 200, 1000)
 
 
 def targets(config, result):

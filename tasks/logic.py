@@ -59,20 +59,7 @@ def measure(model, config, rng, length, sequences):
             "steps": float(steps.mean()), "correlation": pondering.correlation(steps, gates_of(inputs))}
 
 
-def over_lengths(model, config, rng, sequences):
-    """Every length equally often: a row for each, and the means."""
-    rows = [measure(model, config, rng, length, sequences) for length in range(1, config["max_length"] + 1)]
-    return rows, {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "length"}
-
-
-def validate(model, config, rng):
-    _, found = over_lengths(model, config, rng, 100)
-    return found | {"done": found["error"] <= config["enough"]}
-
-
-def evaluate(model, config, rng):
-    rows, metrics = over_lengths(model, config, rng, 500)
-    return {"metrics": metrics, "by_length": rows}
+validate, evaluate = pondering.judged(measure, lambda config: range(1, config["max_length"] + 1), 100, 500)
 
 
 def targets(config, result):

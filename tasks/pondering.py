@@ -181,6 +181,27 @@ def answers(model, inputs, targets):
     return (guess != targets) & due, due, np.stack([thought.steps.numpy() for thought in thoughts])
 
 
+def judged(measure, lengths, few, many):
+    """validate and evaluate of a task whose sequences have several lengths: each counts the same.
+
+    measure: model, config, rng, length, sequences -> a row; lengths: config -> all of them
+    few, many: so many sequences of each length, at a validation and in the end
+    """
+    def over_lengths(model, config, rng, sequences):
+        rows = [measure(model, config, rng, length, sequences) for length in lengths(config)]
+        return rows, {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "length"}
+
+    def validate(model, config, rng):
+        _, found = over_lengths(model, config, rng, few)
+        return found | {"done": found["error"] <= config["enough"]}
+
+    def evaluate(model, config, rng):
+        rows, metrics = over_lengths(model, config, rng, many)
+        return {"metrics": metrics, "by_length": rows}
+
+    return validate, evaluate
+
+
 def correlation(x, y):
     """Pearson's, 0 where one of the two never changes."""
     x, y = np.ravel(x).astype(float), np.ravel(y).astype(float)

@@ -57,9 +57,9 @@ def draw(config, rng, sequences, length):
 
 
 def batch(config, rng, i):
-    """Level k: k numbers."""
-    length, terms = pondering.lesson(config, rng, i, 2, config["numbers"])
-    return *draw(config, rng, config["batch"], length), terms
+    """Level k: 2 to k numbers, as many in all sequences of a batch."""
+    most, terms = pondering.lesson(config, rng, i, 2, config["numbers"])
+    return *draw(config, rng, config["batch"], int(rng.integers(2, most + 1))), terms
 
 
 def measure(model, config, rng, length, sequences):
@@ -70,20 +70,7 @@ def measure(model, config, rng, length, sequences):
             "steps_answering": float(steps[-length:].mean())}
 
 
-def over_lengths(model, config, rng, sequences):
-    """Every length equally often: a row for each, and the means."""
-    rows = [measure(model, config, rng, length, sequences) for length in range(2, config["numbers"] + 1)]
-    return rows, {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "length"}
-
-
-def validate(model, config, rng):
-    _, found = over_lengths(model, config, rng, 100)
-    return found | {"done": found["error"] <= config["enough"]}
-
-
-def evaluate(model, config, rng):
-    rows, metrics = over_lengths(model, config, rng, 1000)
-    return {"metrics": metrics, "by_length": rows}
+validate, evaluate = pondering.judged(measure, lambda config: range(2, config["numbers"] + 1), 100, 1000)
 
 
 def targets(config, result):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks import addition as task
-from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
+from tests.tasks.pondering import Oracle, small
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
@@ -30,17 +30,3 @@ def test_measure_counts_sequences_digits_and_steps():
     row = task.measure(oracle, config, np.random.default_rng(3), 3, 40)
     assert row["error"] == pytest.approx(2 / 40) and row["digit_error"] == pytest.approx(3 / (40 * 2 * 4))
     assert row["correlation"] == pytest.approx(1) and row["steps"] == pytest.approx(task.digits_of(inputs[1:]).mean())
-
-
-@pytest.mark.parametrize("change, says", [("digits=0", "digits: got 0, expected 1 to 9"),
-                                          ("numbers=1", "numbers: got 1, expected at least 2: one number is no sum")])
-def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
-    refused("addition", change, says, capsys, tmp_path / "run")
-
-
-@pytest.mark.slow
-def test_shipped_weights(tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
-    result, _ = run("addition", tmp_path / "shown", "--pretrained")
-    assert result["metrics"]["error"] <= 0.05
-    figures_are_there(tmp_path / "shown", ["one-input", "a-sequence", "by-difficulty"])

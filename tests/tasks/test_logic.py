@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks import logic as task
-from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
+from tests.tasks.pondering import Oracle, small
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
@@ -27,18 +27,3 @@ def test_measure_counts_sequences_answers_and_steps(monkeypatch):
     row = task.measure(oracle, config, np.random.default_rng(3), 3, 40)
     assert row["error"] == pytest.approx(2 / 40) and row["answer_error"] == pytest.approx(3 / 120)
     assert row["correlation"] == pytest.approx(1) and row["steps"] == pytest.approx(task.gates_of(inputs).mean())
-
-
-@pytest.mark.parametrize("change, says", [("gates=0", "gates: got 0, expected at least 1"),
-                                          ("train_length=0", "train_length: got 0, expected at least 1"),
-                                          ("max_length=0", "max_length: got 0, expected at least 1")])
-def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
-    refused("logic", change, says, capsys, tmp_path / "run")
-
-
-@pytest.mark.slow
-def test_shipped_weights(tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
-    result, _ = run("logic", tmp_path / "shown", "--pretrained")
-    assert result["metrics"]["error"] <= 0.02
-    figures_are_there(tmp_path / "shown", ["one-input", "a-sequence", "by-difficulty"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks import parity as task
-from tests.tasks.pondering import Oracle, figures_are_there, refused, run, small
+from tests.tasks.pondering import Oracle, figures_are_there, run, small
 from tinyaug.data.ponder import parity
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
@@ -45,14 +45,6 @@ def test_what_was_never_trained_is_measured_apart():
     assert np.abs(task.batch(config, np.random.default_rng(0), 10 ** 6)[0]).sum(axis=-1).max() == 2
 
 
-@pytest.mark.parametrize("change, says", [
-    ("size=1", "size: got 1, expected at least 2"),
-    ("most=17", "most: got 17, expected 0 (all) or at most size=16"),
-])
-def test_a_setting_that_cannot_be(change, says, capsys, tmp_path):
-    refused("parity", change, says, capsys, tmp_path / "run")
-
-
 @pytest.mark.slow
 def test_it_learns_the_parity_of_three(tmp_path):
     """A vector of 3 in a few seconds, with ACT, by its command line; and the figures."""
@@ -63,12 +55,3 @@ def test_it_learns_the_parity_of_three(tmp_path):
     assert result["metrics"]["error"] < 0.02
     figures_are_there(tmp_path / "run", ["learning-curve", "one-input", "by-difficulty"])
     np.testing.assert_allclose(trace["weights"].sum(axis=1), 1, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_shipped_weights(tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
-    result, trace = run("parity", tmp_path / "shown", "--pretrained")
-    assert result["metrics"]["error"] <= 0.05 and result["metrics"]["correlation"] >= 0.8
-    assert trace["input"].shape == (1, 1, 16)
-    figures_are_there(tmp_path / "shown", ["one-input", "by-difficulty"])
