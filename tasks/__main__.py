@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.task import OptionError, Task
 
-HELPERS = {"pondering", "runner", "ship", "start", "sweep", "task", "writing"}
+HELPERS = {"answering", "own_table", "pondering", "runner", "ship", "start", "sweep", "task", "wiki", "writing"}
 
 
 def names() -> list[str]:

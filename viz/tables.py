@@ -8,15 +8,17 @@ from viz.style import BLUE, INK, panels, plt, save
 def all_figures(folder, trace, metrics):
     """Draw what the trace and the log allow. returns: the paths"""
     paths = [learning_curve(folder, metrics)] if any("validation" in record for record in metrics) else []
-    return [*paths, selections(folder, trace)]
+    return [*paths, choices(folder, trace) if "cells" in trace else selections(folder, trace)]
 
 
 def learning_curve(folder, metrics):
     """Share of right answers at each validation."""
     figure, ((axes,),) = panels(1, height=3.0, width=6.0)
-    checks = [(record["step"], record["validation"]["exact"]) for record in metrics if "validation" in record]
+    name = next(key for key in ("exact", "accuracy") if any(key in record.get("validation", {}) for record in metrics))
+    checks = [(record["step"], record["validation"][name]) for record in metrics if "validation" in record]
     axes.plot(*zip(*checks), color=BLUE, marker="o", markersize=3)
-    axes.axhline(0.99, color=INK, linewidth=0.8, linestyle="--")
+    if name == "exact":
+        axes.axhline(0.99, color=INK, linewidth=0.8, linestyle="--")
     axes.set(ylim=(0, 1.05), xlabel="training step", ylabel="share of right answers", title="Learning to ask tables")
     return save(figure, folder, "learning-curve")
 
@@ -49,3 +51,36 @@ def selections(folder, trace):
     limits = ", ".join(f"n{i + 1} = {x:.2f}" for i, x in enumerate(trace["limits"]))
     figure.suptitle(f"{trace['question']}\n{limits}; answer {float(trace['answer']):g}\n{trace['sql']}", fontsize=8)
     return save(figure, folder, "selections")
+
+
+def choices(folder, trace, shown=14):
+    """A question about a table of the world: the likeliest choices of each step; the table, and the rows that were taken."""
+    figure = plt.figure(figsize=(9, 6.0), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=[1, 2])
+    for step, title in enumerate(("select rows", "take of them", "answer")):
+        panel, names, chances = figure.add_subplot(grid[0, step]), trace[f"choices_{step}"], trace[f"probabilities_{step}"]
+        panel.barh(range(len(names)), chances, color=BLUE)
+        panel.set_yticks(range(len(names)), [_short(name) for name in names], fontsize=7)
+        panel.invert_yaxis()
+        panel.set(xlim=(0, 1), title=title, xlabel="probability")
+    axes = figure.add_subplot(grid[1, :])
+    axes.axis("off")
+    taken = np.flatnonzero(trace["taken"])
+    first = max(0, min(len(trace["cells"]) - shown, (int(taken[0]) if len(taken) else 0) - shown // 2))
+    rows = range(first, min(len(trace["cells"]), first + shown))
+    colours = [["#9ecae1" if trace["taken"][i] else "#deebf7" if trace["selected"][i] else "white"] * len(trace["names"])
+               for i in rows]
+    drawn = axes.table([[_short(cell) for cell in trace["cells"][i]] for i in rows], cellColours=colours,
+                       colLabels=[_short(name) for name in trace["names"]], loc="center", cellLoc="left")
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(7)
+    axes.set_title(f"pale: selected; darker: taken (rows {first + 1} to {first + len(rows)} of {len(trace['cells'])})",
+                   fontsize=8)
+    figure.suptitle(f"{trace['question']}\nsaid: {_short(trace['said'], 60)}; right: {_short(trace['answer'], 60)}",
+                    fontsize=9)
+    return save(figure, folder, "choices")
+
+
+def _short(text, most=22):
+    text = " ".join(str(text).split())
+    return text if len(text) <= most else text[:most - 2] + ".."

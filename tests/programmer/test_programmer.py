@@ -7,8 +7,8 @@ import pytest
 
 from tests.nn.models import check_module, randomised
 from tinyaug import Tensor, ops, using_dtype
-from tinyaug.programmer import OPERATIONS, Controller, Programmer, Scores
-from tinyaug.programmer.programmer import entropy, relative_error
+from tinyaug.programmer import OPERATIONS, Averaged, Controller, Programmer, Scores, run_soft
+from tinyaug.programmer.programmer import entropy, every_program, relative_error
 
 TOKENS = np.array([[0, 4, 7, 5, 8, 6], [4, 9, 5, 8, 6, 0]])         # x1 + x2 * x3 and the like
 PLACES = (TOKENS[:, None, :] == np.array([4, 5, 6])[:, None]).astype(float)
@@ -67,38 +67,60 @@ def test_the_controller_against_loops():
             known.append(seen @ w["result.weight"])
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_the_likelihood_against_loops(count):
-    """log 1/S sum over samples, and over all operations and pairs of arguments of the last step."""
+def numeric():
+    """The operations on plain numbers."""
+    return {name: (lambda a, b, f=f: f(Tensor(a, dtype="float64"), Tensor(b, dtype="float64")).item())
+            for name, f in OPERATIONS.items()}
+
+
+def by_hand(steps, rows, free, first):
+    """Every program over the free values, by recursion: [(answer a row, probability)]. rows: lists of all values so far"""
+    if not steps:
+        return [([row[-1] for row in rows], 1.0)]
+    (operation, left, right), found = steps[0], []
+    for i in free:
+        for j in free:
+            for p, function in zip(operation, numeric().values()) if i != j else ():
+                longer = [[*row, function(row[i], row[j])] for row in rows]
+                others = [k for k in free if k not in (i, j)] + [first]
+                found += [(answer, p * left[i] * right[j] * q)
+                          for answer, q in by_hand(steps[1:], longer, others, first + 1)]
+    return found
+
+
+@pytest.mark.parametrize("count, programs", [(2, 12), (3, 432)])
+def test_the_likelihood_against_loops(count, programs):
+    """log sum of p exp(-error / tolerance), over all programs that use each number and each result once."""
     rng = np.random.default_rng(4)
-    batch, samples, draws, temperature, tolerance = 2, 3, 2, 0.5, 0.3
+    batch, draws, temperature, tolerance = 2, 2, 0.5, 0.3
     scores, numbers = random_scores(rng, batch, count), rng.uniform(1, 3, (batch, draws, count))
     answers = rng.uniform(1, 9, (batch, draws))
-    noise = [tuple(rng.gumbel(size=(batch, samples, x.shape[1])) for x in step) for step in scores[:-1]]
     with using_dtype("float64"):
-        model = Programmer(None, OPERATIONS)
-        found = model.log_likelihood([Scores(*map(Tensor, step)) for step in scores], Tensor(numbers), Tensor(answers),
-                                     [tuple(map(Tensor, step)) for step in noise], temperature=temperature,
-                                     tolerance=tolerance).numpy()
-    plain = {name: (lambda a, b, f=f: f(Tensor(a, dtype="float64"), Tensor(b, dtype="float64")).item())
-             for name, f in OPERATIONS.items()}
+        found = Programmer(None, OPERATIONS).log_likelihood(
+            [Scores(*map(Tensor, step)) for step in scores], Tensor(numbers), Tensor(answers),
+            temperature=temperature, tolerance=tolerance).numpy()
     for b in range(batch):
-        total, rounds = 0.0, samples if count > 2 else 1
-        for s in range(rounds):
-            values = [list(row) for row in numbers[b]]
-            for t, step in enumerate(scores[:-1]):
-                operation, left, right = (soft((x[b] + g[b, s]) / temperature) for x, g in zip(step, noise[t]))
-                for row in values:
-                    one, two = left @ np.array(row), right @ np.array(row)
-                    row.append(sum(w * f(one, two) for w, f in zip(operation, plain.values())))
-            operation, left, right = (soft(x[b]) for x in scores[-1])
-            for i, f in enumerate(plain.values()):
-                for j in range(len(values[0])):
-                    for k in range(len(values[0])):
-                        outs = [f(row[j], row[k]) for row in values]
-                        error = np.mean([abs(o - y) / (abs(o) + abs(y) + 0.01) for o, y in zip(outs, answers[b])])
-                        total += operation[i] * left[j] * right[k] * exp(-error / tolerance)
-        assert found[b] == pytest.approx(log(total / rounds), rel=1e-9)
+        steps = [tuple(soft(x[b] / temperature) for x in step) for step in scores]
+        every = by_hand(steps, [list(row) for row in numbers[b]], list(range(count)), count)
+        total = sum(p * exp(-np.mean([abs(o - y) / (abs(o) + abs(y) + 0.01) for o, y in zip(out, answers[b])]) / tolerance)
+                    for out, p in every)
+        assert len(every) == programs and found[b] == pytest.approx(log(total), rel=1e-9)
+
+
+def test_four_numbers_have_31104_programs():
+    scores = [Scores(*[Tensor(np.zeros((1, size))) for size in (6, 4 + t, 4 + t)]) for t in range(3)]
+    found, prior = every_program(scores, Tensor(np.ones((1, 1, 4))), OPERATIONS)
+    assert found.shape == (1, 31104, 1) and prior.shape == (1, 31104)
+    np.testing.assert_allclose(prior.numpy(), -3 * log(6) - 2 * log(4 * 5 * 6), rtol=1e-5)
+
+
+def test_the_averaged_misfit_is_the_error_of_the_average():
+    rng = np.random.default_rng(7)
+    scores = [Scores(*map(Tensor, step)) for step in random_scores(rng, 2, 3)]
+    numbers, answers = Tensor(rng.uniform(1, 3, (2, 4, 3))), Tensor(rng.uniform(1, 9, (2, 4)))
+    model = Averaged(None, OPERATIONS)
+    wanted = np.mean(relative_error(run_soft(model.choose(scores), numbers, OPERATIONS)[0][-1], answers).numpy()) / 0.5
+    assert model.misfit(scores, numbers, answers, temperature=1.0, tolerance=0.5).item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_the_gradient_of_a_whole_step():
@@ -108,11 +130,10 @@ def test_the_gradient_of_a_whole_step():
     with using_dtype("float64"):
         net = randomised(small(rng), rng, scale=0.4)
         model = Programmer(net, OPERATIONS)
-        noise = [tuple(Tensor(rng.gumbel(size=(2, 2, size))) for size in (6, 3, 3))]
 
         def function(numbers):
             scores = model.controller(Tensor(TOKENS), Tensor(PLACES))
-            likely = model.log_likelihood(scores, numbers, Tensor(answers), noise, temperature=0.7, tolerance=0.5)
+            likely = model.log_likelihood(scores, numbers, Tensor(answers), temperature=0.7, tolerance=0.5)
             return likely + entropy(scores)
         check_module(model, function, numbers)
 

@@ -16,9 +16,10 @@ from tinyaug.programmer.tables import (
     Selection,
     Table,
     TableProgrammer,
-    choose,
+    answer_soft,
     execute,
     log_likelihood,
+    paper_loss,
     run_soft,
     to_sql,
     to_words,
@@ -31,10 +32,11 @@ def program_of(question):
     columns = [int(word[1:]) - 1 for word in question.words if word[0] == "c" and word[1:].isdigit()]
     target, compared = (None, columns) if result == "count" else (columns[0], columns[1:])
     compared = [*compared, 0, 0]
+    signs = ["greater" if {"greater", "more", "exceeds"} & set(question.words[:question.words.index(n)][-3:]) else "lesser"
+             for n in ("n1", "n2") if n in question.words]
     rows = {"none": [("reset", 0, 0)], "match": [("match", 0, 0)], "greater": [("greater", compared[0], 0)],
             "lesser": [("lesser", compared[0], 0)],
-            "and": [("greater", compared[0], 0), ("lesser", compared[1], 1), ("and", 0, 0)],
-            "or": [("lesser", compared[0], 0), ("greater", compared[1], 1), ("or", 0, 0)]}[kind]
+            "and": [*zip(signs, compared, (0, 1)), ("and", 0, 0)], "or": [*zip(signs, compared, (0, 1)), ("or", 0, 0)]}[kind]
     if result == "difference":
         steps = [("sum", target, 0), *rows, ("sum", target, 0), ("difference", 0, 0)]
     else:
@@ -103,7 +105,7 @@ def test_a_soft_run_against_loops():
     rng = np.random.default_rng(1)
     world, scores = small_world(rng), random_scores(rng)
     with using_dtype("float64"):
-        drawn = choose([Selection(*map(Tensor, step)) for step in scores])
+        drawn = [Selection(*[Tensor(np.apply_along_axis(soft, 1, x))[:, None] for x in step]) for step in scores]
         rows, scalars = run_soft(drawn, Table(*map(Tensor, world)))
     for b in range(2):
         want_rows, want_scalars = soft_run([[soft(x[b]) for x in step] for step in scores], world, b)
@@ -112,39 +114,79 @@ def test_a_soft_run_against_loops():
             np.testing.assert_allclose(scalars[t].numpy()[b, 0], want_scalars[t], rtol=1e-10, atol=1e-12)
 
 
+def test_the_soft_answer_against_loops():
+    rng = np.random.default_rng(5)
+    world, scores = small_world(rng), random_scores(rng)
+    with using_dtype("float64"):
+        scalar, cells = answer_soft([Selection(*map(Tensor, step)) for step in scores], Table(*map(Tensor, world)))
+    for b in range(2):
+        steps = [[soft(x[b]) for x in step] for step in scores]
+        rows, scalars = soft_run(steps, world, b)
+        operation, column, _ = steps[-1]
+        assert scalar.numpy()[b] == pytest.approx(scalars[-1], rel=1e-9)
+        wanted = operation[OPERATIONS.index("assign")] * np.outer(rows[-2], column)
+        np.testing.assert_allclose(cells.numpy()[b], wanted, rtol=1e-9)
+
+
+def test_the_papers_loss_against_loops():
+    """Huber, on both sides of its bend, and the cross-entropy of cells."""
+    rng = np.random.default_rng(6)
+    world, scores = small_world(rng), [Selection(*map(Tensor, step)) for step in random_scores(rng)]
+    table, cells = Table(*map(Tensor, world)), rng.integers(0, 2, (2, 4, 2)).astype(float)
+    scalar, shown = (x.numpy() for x in answer_soft(scores, table))
+    wanted = scalar + [0.5, -3.0]
+    found = paper_loss(scores, table, Tensor(wanted), Tensor(cells), Tensor([1.0, 1.0])).numpy()
+    np.testing.assert_allclose(found, [0.125, 2.5], rtol=1e-4)
+    found = paper_loss(scores, table, Tensor(wanted), Tensor(cells), Tensor([0.0, 0.0])).numpy()
+    for b in range(2):
+        total = -sum(log(p + 1e-7) if y else log(1 - p + 1e-7) for p, y in zip(shown[b].ravel(), cells[b].ravel()))
+        assert found[b] == pytest.approx(50 * total / 8, rel=1e-4)
+
+
+def programs_of_three_kinds(columns, numbers):
+    """All hard programs that the likelihood counts, with the choices that are named; None may be anything."""
+    selections = [(name, c, n) for name in ("greater", "lesser") for n in range(numbers) for c in range(columns)]
+    selections += [("match", None, None), ("reset", None, None)]
+    scalars = [("sum", c, None) for c in range(columns)] + [("count", None, None)]
+    ends = scalars + [("assign", c, None) for c in range(columns)]
+    for end in ends:
+        yield from ([None, None, rows, end] for rows in selections)
+        yield from ([one, two, (merge, None, None), end]
+                    for one in selections for two in selections for merge in ("and", "or"))
+    yield from ([one, rows, two, ("difference", None, None)] for one in scalars for rows in selections for two in scalars)
+
+
 @pytest.mark.parametrize("scalar", [True, False])
 def test_the_likelihood_against_loops(scalar):
+    """Each program is executed, and weighed by the probabilities of what it names."""
     rng = np.random.default_rng(2)
-    world, scores, samples, temperature, tolerance = small_world(rng), random_scores(rng), 3, 0.5, 0.4
-    noise = [[rng.gumbel(size=(2, samples, x.shape[1])) for x in step] for step in scores[:-1]]
+    world, scores, tolerance = small_world(rng), random_scores(rng), 0.4
+    limits = (0.5, -1.5)
+    for part, compared in ((world.above, np.greater), (world.below, np.less)):
+        part[:] = compared(world.values[:, None], np.array(limits)[:, None, None])
     answers, cells = rng.uniform(-9, 9, 2), rng.integers(0, 2, (2, 4, 2)).astype(float)
     with using_dtype("float64"):
         found = log_likelihood([Selection(*map(Tensor, step)) for step in scores], Table(*map(Tensor, world)),
-                               Tensor(answers), Tensor(cells), Tensor([float(scalar)] * 2),
-                               [[Tensor(x) for x in step] for step in noise],
-                               temperature=temperature, tolerance=tolerance).numpy()
+                               Tensor(answers), Tensor(cells), Tensor([float(scalar)] * 2), tolerance=tolerance).numpy()
     for b in range(2):
         total = 0.0
-        for s in range(samples):
-            steps = [[soft((x[b] + g[b, s]) / temperature) for x, g in zip(step, drawn)]
-                     for step, drawn in zip(scores[:-1], noise)]
-            rows, scalars = soft_run(steps, world, b)
-            operation, column = soft(scores[-1].operation[b]), soft(scores[-1].column[b])
-            p = dict(zip(OPERATIONS, operation))
-
-            def fit(value, wanted=answers[b]):
-                return exp(-abs(value - wanted) / (abs(value) + abs(wanted) + 0.01) / tolerance)
-
-            for j in range(2):
-                if scalar:
-                    total += p["sum"] * column[j] * fit(rows[-1] @ world.values[b][:, j])
-                else:
-                    both = rows[-1].sum() + cells[b].sum()
-                    wrong = (both - 2 * rows[-1] @ cells[b][:, j]) / (both + 0.01)
-                    total += p["assign"] * column[j] * exp(-wrong / tolerance)
+        for program in programs_of_three_kinds(2, 2):
+            p = 1.0
+            for step, named in zip(scores, program):
+                for x, name in zip(step, named or ()):
+                    if name is not None:
+                        p *= soft(x[b])[OPERATIONS.index(name) if isinstance(name, str) else name]
+            steps = [Instruction(name, c or 0, n or 0) for name, c, n in [named or ("reset", 0, 0) for named in program]]
+            said = execute(steps, world.values[b].tolist(), limits, (world.match[b] > 0).tolist())
+            if isinstance(said, list) != (not scalar):
+                continue
             if scalar:
-                total += p["count"] * fit(rows[-1].sum()) + p["difference"] * fit(scalars[-3] - scalars[-1])
-        assert found[b] == pytest.approx(log(total / samples), rel=1e-8)
+                error = abs(said - answers[b]) / (abs(said) + abs(answers[b]) + 0.01)
+            else:
+                hit, size = sum(cells[b][cell] for cell in said), len(said) + cells[b].sum()
+                error = (size - 2 * hit) / (size + 0.01)
+            total += p * exp(-error / tolerance)
+        assert found[b] == pytest.approx(log(total), rel=1e-8)
 
 
 def test_the_gradient_of_a_whole_step():
@@ -155,11 +197,10 @@ def test_the_gradient_of_a_whole_step():
     with using_dtype("float64"):
         net = randomised(TableProgrammer(words=7, width=3, hidden=2, rng=rng), rng, scale=0.5)
         del net.history.start_hidden, net.history.start_cell            # its first state is what the readers end in
-        noise = [[Tensor(rng.gumbel(size=(2, 2, size))) for size in (len(OPERATIONS), 2, 2)] for _ in range(STEPS - 1)]
 
         def function(values):
             table = Table(values, *map(Tensor, world[1:]))
             scores = net(Tensor(tokens), Tensor(places), Tensor([3, 4]))
-            return log_likelihood(scores, table, Tensor(answers), Tensor(np.ones((2, 4, 2))), Tensor([1.0, 0.0]), noise,
-                                  temperature=0.8, tolerance=0.5)
+            return log_likelihood(scores, table, Tensor(answers), Tensor(np.ones((2, 4, 2))), Tensor([1.0, 0.0]),
+                                  tolerance=0.5)
         check_module(net, function, world.values)

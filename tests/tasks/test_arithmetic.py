@@ -14,7 +14,6 @@ from tinyaug.programmer import Instruction
 from tinyaug.train.optimise import Adam
 
 WEIGHTS = Path(task.__file__).parent / "weights"
-SHIPPED = pytest.mark.skipif(not (WEIGHTS / "arithmetic-programmer.npz").exists(), reason="no weights are shipped")
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
@@ -27,7 +26,7 @@ def small(**changes):
 @pytest.mark.slow
 def test_it_learns_programs_of_two_numbers():
     """From answers alone, in 150 steps: the right program for at least four of the six expressions, and before for none."""
-    model, config = small(two_until=150, entropy=0.0, tolerance=0.1, batch=16)
+    model, config = small(two_until=150, entropy=0.0)
     optimiser, rng = Adam(model, rate=0.005, clip_norm=1.0), np.random.default_rng(1)
     trees = task.forms(2, config)
     with no_grad():
@@ -57,34 +56,33 @@ def test_expressions_kept_from_training_are_kept():
     trained = {tree for tree in seen[2]}
     _, config = small(unseen=10, two_until=0, three_until=0)
     drawn = {expressions.write(tree)[0] for tree in trained}
-    assert drawn and len(task.batch(config, np.random.default_rng(0), 1)) == 8
+    assert drawn and len(task.batch(config, np.random.default_rng(0), 1)) == 7
 
 
 def test_a_step_has_the_shapes_that_it_says():
-    model, config = small(batch=4, samples=3, two_until=0, three_until=9)
-    tokens, places, numbers, answers, noise, *constants = task.batch(config, np.random.default_rng(5), 1)
+    model, config = small(batch=4, two_until=0, three_until=9)
+    tokens, places, numbers, answers, *constants = task.batch(config, np.random.default_rng(5), 1)
     count = numbers.shape[2]
-    assert tokens.shape == (4, task.TOKENS) and places.shape == (4, count, task.TOKENS) and answers.shape == (4, 6)
-    assert noise.shape == (4, 3, sum(task.noise_sizes(count))) and [c.shape for c in constants] == [()] * 3
+    assert tokens.shape == (4, task.TOKENS) and places.shape == (4, count, task.TOKENS) and answers.shape == (4, 4)
+    assert [c.shape for c in constants] == [()] * 3
     np.testing.assert_array_equal(places.sum(axis=-1), 1)
 
 
-def test_without_samples_values_are_averaged():
-    """The article's form: the loss is the relative error of the average."""
-    model, config = small(samples=0, two_until=0, three_until=9)
+def test_the_articles_form_averages_values():
+    """Its loss is the relative error of the average."""
+    model, config = small(model="averaged", two_until=0, three_until=9)
+    assert type(model).__name__ == "Averaged"
     batch = [Tensor(x) for x in task.batch(config, np.random.default_rng(5), 1)]
     value, logged = task.loss(model, *batch)
     assert np.isfinite(value.item()) and 0 < logged["misfit"].item() <= 1 / config["tolerance"]
 
 
-@SHIPPED
 def test_ask_prints_the_program_and_the_answer(capsys):
     assert main(["arithmetic", "--ask", "x1 + x2 * x3", "--numbers", "1000,200,30"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("program: t1 = multiply(x") and said[1] == "answer: 7000"
 
 
-@SHIPPED
 def test_ask_says_that_it_divides_by_zero(capsys):
     assert main(["arithmetic", "--ask", "x1 / ( x2 - x3 )", "--numbers", "1,2,2"]) == 0
     said = capsys.readouterr().out
@@ -92,7 +90,6 @@ def test_ask_says_that_it_divides_by_zero(capsys):
     assert "answer:" not in said
 
 
-@SHIPPED
 def test_shipped_weights_do_what_the_page_says():
     """Every expression of two to four numbers, on numbers 100 times larger than any that was trained."""
     from tasks.runner import shipped
@@ -100,11 +97,9 @@ def test_shipped_weights_do_what_the_page_says():
     with no_grad():
         found = task.evaluate(model, config, np.random.default_rng(9))
     assert [row["expressions"] for row in found["by_length"]] == [6, 72, 1080]
-    assert found["by_length"][0]["exact"] == 1.0
-    assert found["metrics"]["exact"] >= 0.94 and found["metrics"]["correct_program"] >= 0.94
+    assert min(found["metrics"]["exact"], found["metrics"]["correct_program"]) >= 0.99
 
 
-@SHIPPED
 def test_figures_show_the_traces_own_program(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
     from tasks.runner import shipped
@@ -132,8 +127,6 @@ def test_figures_show_the_traces_own_program(tmp_path):
     (["--set", "temperature=0"], "temperature: got 0.0, expected more than 0"),
 ])
 def test_what_cannot_be_is_one_line_and_code_2(arguments, says, capsys, tmp_path):
-    if "%" in arguments[-3:][0] and not (WEIGHTS / "arithmetic-programmer.npz").exists():
-        pytest.skip("no weights are shipped")
     assert main(["arithmetic", "--out", str(tmp_path / "run"), *arguments]) == 2
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1

@@ -13,9 +13,6 @@ from tinyaug.data import traces
 from tinyaug.train.optimise import Adam
 
 WEIGHTS = Path(task.__file__).parent / "weights"
-SHIPPED = pytest.mark.skipif(not (WEIGHTS / "interpret-loop.npz").exists(), reason="no weights are shipped")
-RECURSIVE = pytest.mark.skipif(not (WEIGHTS / "interpret-recursive.npz").exists(), reason="no weights are shipped")
-MAX = pytest.mark.skipif(not (WEIGHTS / "interpret-max.npz").exists(), reason="no weights are shipped")
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
@@ -70,7 +67,6 @@ def test_problems_are_what_they_say():
     assert wanted == max(pad.array) and len(pad.array) == 9
 
 
-@SHIPPED
 def test_shipped_weights_add_and_sort():
     model, _, _ = shipped(task.TASK, "loop", WEIGHTS)
     with no_grad():
@@ -78,7 +74,6 @@ def test_shipped_weights_add_and_sort():
         assert task.measure(model, np.random.default_rng(5), "sort", 20, 20) == 1.0
 
 
-@RECURSIVE
 @pytest.mark.slow
 def test_shipped_weights_of_the_recursive_form_are_proved():
     """Every call in every case: so it is right for numbers of any length, and here for one of 2,000 digits."""
@@ -88,7 +83,6 @@ def test_shipped_weights_of_the_recursive_form_are_proved():
         assert task.measure(model, np.random.default_rng(6), "addition", 300, 3) == 1.0
 
 
-@MAX
 def test_a_program_that_was_added_later_leaves_the_rest_as_it_was():
     """The core and the vectors of all older programs are those of the loop's weights, to the bit."""
     before, after = (shipped(task.TASK, name, WEIGHTS)[0].state() for name in ("loop", "max"))
@@ -100,7 +94,6 @@ def test_a_program_that_was_added_later_leaves_the_rest_as_it_was():
             assert task.measure(model, np.random.default_rng(7), kind, 20, 20) == 1.0
 
 
-@SHIPPED
 def test_ask_prints_every_call(capsys):
     assert main(["interpret", "--ask", "96+125"]) == 0
     said = capsys.readouterr().out.splitlines()
@@ -111,7 +104,6 @@ def test_ask_prints_every_call(capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "result: [1, 2, 3]"
 
 
-@SHIPPED
 def test_stepwise_waits_before_each_call(capsys, monkeypatch):
     waits = []
     monkeypatch.setattr("builtins.input", lambda: waits.append(len(capsys.readouterr().out.splitlines())))
@@ -119,7 +111,6 @@ def test_stepwise_waits_before_each_call(capsys, monkeypatch):
     assert len(waits) > 5 and set(waits) == {1}
 
 
-@SHIPPED
 def test_the_call_tree_is_drawn_from_the_trace(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
     model, config, _ = shipped(task.TASK, "loop", WEIGHTS)

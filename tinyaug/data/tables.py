@@ -56,7 +56,8 @@ def ask(rng, numbers, texts, template, variants=True):
     def compare(sign, name):
         return f"{column()} {one_of(GREATER if sign == 'greater' else LESSER)} {name}"
 
-    limits = sorted(float(x) for x in rng.uniform(numbers.min(), numbers.max(), NUMBERS))
+    # whole, as the numbers of the table are: often some row has that very number, and "not greater" is not "less"
+    limits = sorted(float(round(x)) for x in rng.uniform(numbers.min(), numbers.max(), NUMBERS))
     text = str(texts[rng.integers(len(texts))])
     target = column()
     if answer == "difference":
@@ -64,8 +65,9 @@ def ask(rng, numbers, texts, template, variants=True):
     else:
         words = {"sum": f"{one_of(SUMS)} {target}", "count": one_of(COUNTS), "assign": f"{one_of(LISTS)} {target}"}[answer]
     if condition in ("and", "or"):
-        # between two limits, or outside of them: either way some rows are left, and some are not
-        signs = ("greater", "lesser") if condition == "and" else ("lesser", "greater")
+        signs = [("greater", "lesser")[k] for k in rng.integers(2, size=2)]
+        if signs[0] != signs[1] and (signs[0] == "greater") != (condition == "and"):
+            limits.reverse()            # between two limits, or outside of them: some rows are left, and some are not
         words += f" {one_of(WHERE)} {compare(signs[0], 'n1')} {condition} {compare(signs[1], 'n2')}"
     elif condition != "none":
         words += f" {one_of(WHERE)} {one_of(MATCHES) + ' w' if condition == 'match' else compare(condition, 'n1')}"

@@ -1,6 +1,6 @@
 """A network that reads an expression, writes a program for it, and learns from the answers alone."""
 
-from math import log
+from itertools import permutations
 from typing import NamedTuple
 
 from tinyaug import ops
@@ -10,7 +10,7 @@ from tinyaug.nn.layers import Embedding, Linear
 from tinyaug.nn.module import Module
 from tinyaug.programmer.soft_ops import Choice, run_soft
 
-__all__ = ["Controller", "Programmer", "Scores", "relative_error"]
+__all__ = ["Averaged", "Controller", "Programmer", "Scores", "entropy", "every_program", "relative_error"]
 
 NEVER = -1e9        # a score that no softmax gives any weight to, and that is finite, as its gradient has to be
 
@@ -99,51 +99,71 @@ class Programmer(Module):
     def __init__(self, controller, operations):
         self.controller, self.operations = controller, operations
 
-    def choose(self, scores, temperature=1.0, noise=None):
-        """Scores as a soft program: a Choice a step.
-
-        noise: for each step three Tensors (B, S, ...) of Gumbel noise, for S soft programs an expression (Jang et al.
-               2017; Maddison et al. 2017): the lower the temperature, the nearer to programs that are drawn
-        """
-        noise = noise or [(0.0,) * 3] * len(scores)
-        return [Choice(*[ops.softmax((score if isinstance(g, float) else ops.expand_dims(score, 1) + g) / temperature)
-                         for score, g in zip(step, drawn)]) for step, drawn in zip(scores, noise)]
+    def choose(self, scores, temperature=1.0):
+        """Scores as a soft program: a Choice a step."""
+        return [Choice(*[ops.softmax(score / temperature) for score in step]) for step in scores]
 
     def forward(self, question, places, numbers):
         """The answers of the soft program. numbers: (B, K, N) -> (B, K)"""
         return run_soft(self.choose(self.controller(question, places)), numbers, self.operations)[0][-1]
 
-    def log_likelihood(self, scores, numbers, answers, noise, *, temperature, tolerance):
-        """How likely the programs are to give the answers.
+    def log_likelihood(self, scores, numbers, answers, *, temperature, tolerance):
+        """How likely hard programs are to give the answers: all of those that use each number and each result once.
 
-            log 1/S sum_s sum_{i, j, k} operation(i) left(j) right(k) exp(-e(f_i(v_j, v_k), y) / tolerance)
+            log sum_s p(s) exp(-e(answer of s, y) / tolerance),      p(s) = prod_t operation_t left_t right_t
 
-        In all steps but the last, operations and arguments are averaged as `run_soft` does, in S programs that noise
-        sets apart; v_j are their results, and e is the relative error, averaged over the K draws. In the last step all
-        operations are applied to all pairs of arguments, and what is averaged is the likelihood.
+        e is the relative error, averaged over the K draws of numbers. Of n free values, a step takes any two and gives
+        one back, so four numbers have (6 * 12) (6 * 6) (6 * 2) = 31,104 programs. All are run.
 
-        scores:  of the controller; numbers: (B, K, N), answers: (B, K), noise as `choose` takes it
+        scores:  of the controller; numbers: (B, K, N), answers: (B, K)
         returns: (B,)
 
-        Deviation: the article averages values in the last step too. A mean of wrong answers can be close to the right
-        one, and then nothing improves; a mean of likelihoods is high only where some program is right.
+        Deviation: the article averages values. A mean of wrong answers can be close to the right one, and then nothing
+        improves; a sum of likelihoods is high only where some program is right.
         """
-        batch, draws, count = numbers.shape
-        known = ops.expand_dims(numbers, 1)                                                  # (B, 1, K, N)
-        if len(scores) > 1:
-            samples = noise[0][0].shape[1]
-            known = ops.broadcast_to(known, (batch, samples, draws, count))
-            results, _ = run_soft(self.choose(scores[:-1], temperature, noise), known, self.operations)
-            known = ops.concatenate([known, ops.stack(results, axis=-1)], axis=-1)           # (B, S, K, A)
-        a, b = ops.expand_dims(known, -1), ops.expand_dims(known, -2)
-        wanted = ops.reshape(answers, (batch, 1, draws, 1, 1))
-        errors = ops.stack([ops.mean(relative_error(function(a, b), wanted), axis=2)
-                            for function in self.operations.values()], axis=2)               # (B, S, O, A, A)
-        operation, left, right = (ops.log_softmax(score) for score in scores[-1])
-        prior = (ops.reshape(operation, (batch, 1, -1, 1, 1)) + ops.reshape(left, (batch, 1, 1, -1, 1))
-                 + ops.reshape(right, (batch, 1, 1, 1, -1)))
-        each = ops.reshape(prior - errors / tolerance, (batch, known.shape[1], -1))
-        return ops.logsumexp(ops.logsumexp(each, axis=-1), axis=-1) - log(known.shape[1])
+        found, prior = every_program(scores, numbers, self.operations, temperature)
+        errors = ops.mean(relative_error(found, ops.expand_dims(answers, 1)), axis=-1)
+        return ops.logsumexp(prior - errors / tolerance, axis=-1)
+
+    def misfit(self, scores, numbers, answers, *, temperature, tolerance):
+        """What training makes small: how unlikely the answers are."""
+        return -ops.mean(self.log_likelihood(scores, numbers, answers, temperature=temperature, tolerance=tolerance))
+
+
+class Averaged(Programmer):
+    """The article's plain form: values are averaged, and what training makes small is the relative error of the answer."""
+
+    def misfit(self, scores, numbers, answers, *, temperature, tolerance):
+        found = run_soft(self.choose(scores, temperature), numbers, self.operations)[0][-1]
+        return ops.mean(relative_error(found, answers)) / tolerance
+
+
+def every_program(scores, numbers, operations, temperature=1.0):
+    """Run all programs that use each number and each result once.
+
+    scores:  a Scores a step; numbers: (B, K, N)
+    returns: the answers of P programs (B, P, K), and their log probabilities (B, P)
+    """
+    batch, draws, count = numbers.shape
+    free, prior = ops.expand_dims(numbers, 1), ops.zeros_like(scores[0].operation[:, :1])   # free values: (B, P, K, F)
+    names = [list(range(count))]                                        # for each program, which arguments those are
+    for step, score in enumerate(scores):
+        operation, left, right = (ops.log_softmax(each / temperature) for each in score)
+        pairs = list(permutations(range(count - step), 2))                                  # Q pairs
+        rest = [[i for i in range(count - step) if i not in pair] for pair in pairs]
+        first, second = ([name[pair[side]] for name in names for pair in pairs] for side in (0, 1))
+        chosen = ops.reshape(left[:, first] + right[:, second], (batch, len(names), 1, -1))
+        chosen = chosen + ops.reshape(operation, (batch, 1, -1, 1))                         # (B, P, O, Q)
+        prior = ops.reshape(ops.reshape(prior, (batch, -1, 1, 1)) + chosen, (batch, -1))
+
+        a, b = (ops.expand_dims(free[..., list(side)], 2) for side in zip(*pairs))          # (B, P, 1, K, Q)
+        results = ops.concatenate([function(a, b) for function in operations.values()], axis=2)
+        kept = ops.expand_dims(ops.stack([free[..., others] for others in rest], axis=3), 2)
+        kept = ops.broadcast_to(kept, (*results.shape, kept.shape[-1]))                     # (B, P, O, K, Q, F - 2)
+        free = ops.concatenate([kept, ops.expand_dims(results, -1)], axis=-1)
+        free = ops.reshape(ops.swapaxes(free, 3, 4), (batch, -1, draws, count - step - 1))
+        names = [[*(name[i] for i in others), count + step] for name in names for _ in operations for others in rest]
+    return free[..., 0], prior
 
 
 def entropy(scores):

@@ -1,0 +1,77 @@
+"""WikiTableQuestions by the command line: a small release is trained on and measured, and what is wrong with one is told."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tasks import wiki
+from tasks.__main__ import main
+
+TEAMS = ("Rome", "Oslo", "Bonn", "Lima", "Cairo", "Delhi")
+
+pytestmark = pytest.mark.host            # the command line chooses the device itself
+
+
+@pytest.fixture
+def release(tmp_path):
+    """A release of 30 tables and as many questions of each of two kinds."""
+    rng, root = np.random.default_rng(0), tmp_path / "WikiTableQuestions"
+    (root / "data").mkdir(parents=True)
+    (root / "csv" / "1-csv").mkdir(parents=True)
+    lines = {"training": [], "random-split-1-train": [], "random-split-1-dev": []}
+    for i in range(30):
+        points = rng.permutation(90)[:len(TEAMS)] + 10
+        name = f"csv/1-csv/{i}.csv"
+        (root / name).write_text('"Team","Points"\n' + "".join(f'"{team}","{x}"\n' for team, x in zip(TEAMS, points)))
+        team = TEAMS[i % len(TEAMS)]
+        split = "random-split-1-dev" if i >= 25 else "random-split-1-train"
+        lines[split] += [f"{i}-0\twhich team had the most points?\t{name}\t{TEAMS[points.argmax()]}",
+                         f"{i}-1\thow many points did {team.lower()} have?\t{name}\t{points[i % len(TEAMS)]}"]
+    for split, found in lines.items():
+        (root / "data" / f"{split}.tsv").write_text("\n".join(["id\tutterance\tcontext\ttargetValue", *found, ""]))
+    for cached in (wiki.release, wiki.examples, wiki.parts):
+        cached.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_small_release_is_learned(release, tmp_path, capsys):
+    """In 60 steps: all questions of tables that were not trained on, which neither baseline answers."""
+    out = tmp_path / "run"
+    code = main(["tables", "--data", str(release), "--out", str(out), "--seed", "1", "--set", "steps=60", "--set", "width=8",
+                 "--set", "validate_every=30", "--set", "hidden=8", "--set", "rate=0.02", "--set", "dropout=0", "--quiet"])
+    found = json.loads((out / "result.json").read_text())
+    assert code == 0 and found["model"] == "wiki" and found["metrics"]["accuracy"] == 1.0
+    assert found["metrics"]["reachable"] == 1.0 and found["reached"]
+    assert max(found["metrics"]["majority"], found["metrics"]["look_up"]) <= 0.5
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
+    assert (out / "figures" / "choices.png").stat().st_size > 5000
+
+
+def test_a_table_is_either_trained_on_or_validated_on(release):
+    fitted, kept = wiki.parts(str(release))
+    tables = [{asked.table for asked, *_ in part} for part in (fitted, kept)]
+    assert not tables[0] & tables[1] and [len(part) for part in tables] == [22, 3]
+    assert all(len(example.right) for *_, example in fitted)
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (["--model", "wiki"], "--model wiki: got no --data, expected a release of WikiTableQuestions"),
+    (["--model", "one-column", "--data", "{release}"], "not with --model one-column, which draws its tables"),
+    (["--data", "{release}/WikiTableQuestions/csv"], "expected a release of WikiTableQuestions"),
+    (["--data", "{release}", "--set", "dropout=1"], "dropout: got 1.0, expected 0 or more, below 1"),
+    (["--data", "{release}", "--model", "wiki", "--set", "hidden=0"], "hidden: got 0, expected at least 1"),
+])
+def test_what_cannot_be_is_one_line_and_code_2(arguments, says, release, capsys, tmp_path):
+    assert main(["tables", "--out", str(tmp_path / "run"), *(part.format(release=release) for part in arguments)]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+
+
+def test_a_ragged_table_of_the_release_is_told(release, capsys, tmp_path):
+    path = release / "WikiTableQuestions" / "csv" / "1-csv" / "0.csv"
+    path.write_text('"Team","Points"\n"Rome"\n')
+    assert main(["tables", "--data", str(release), "--out", str(tmp_path / "run"), "--steps", "2"]) == 2
+    error = capsys.readouterr().err
+    assert "csv/1-csv/0.csv: row 2: expected 2 columns, got 1" in error and error.count("\n") == 1
