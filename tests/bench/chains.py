@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from tests.bench import smallest_tape
 from tests.bench.measure import Contender, compare
 from tests.bench.plain import eager_and_recorded, torch_step
 from tinyaug import ops
@@ -50,7 +51,24 @@ def contenders(case, length):
     constants = [torch.tensor(array) for array in rest]
     first = Contender("PyTorch eager", torch_step(lambda: loss(theirs, *leaves.values(), *constants), leaves))
     ours = eager_and_recorded(lambda *tensors: loss(ops, *tensors), inputs, constants=rest)
-    return [first, *ours, *autograd(loss, inputs, rest)]
+    return [first, *ours, *smallest(case, length, inputs, c), *autograd(loss, inputs, rest)]
+
+
+def smallest(case, length, inputs, c):
+    """The bound: the same chain on a tape that does nothing else."""
+    if case not in ("tanh", "add", "multiply"):
+        return []
+    words = SimpleNamespace(tanh=smallest_tape.tanh)
+
+    def step():
+        leaves = {name: smallest_tape.Number(x) for name, x in inputs.items()}
+        y = leaves["x"]
+        for _ in range(length):
+            y = CHAINS[case](words, y, leaves.get("w"))
+        smallest_tape.backward(y, c)
+        return {name: leaf.grad for name, leaf in leaves.items()}
+
+    return [Contender("smallest tape", step)]
 
 
 def arrays(case):

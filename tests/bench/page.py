@@ -44,7 +44,8 @@ the whole; `recompute` is for memory, and does nothing while the program is smal
 - A block is {block} steps and {lasting:g} ms at least, so that caches hold the contender's own numbers. Blocks are
   interleaved, A B C A B C, up to {rounds} each (at least {fewest}); a ratio is the median over the rounds of the quotient
   within a round.
-- Before, the garbage collector runs once and what the imports left is frozen.
+- Before, the garbage collector runs once and what the imports left is frozen. It waits while a block runs, for every
+  contender, as it does in `timeit` and in tinyaug's training loop.
 - Every case has a process of its own, pinned to as many processors as it has threads; the thread variables are set
   before NumPy is imported.
 - PyTorch has its fair chance: the NTM vectorised with a head at a time, as in the public implementations, with the
