@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.nn.models import check_module, randomised
+from tests.programmer.loops import lstm, soft
 from tinyaug import Tensor, ops, using_dtype
 from tinyaug.programmer import OPERATIONS, Averaged, Controller, Programmer, Scores, run_soft
 from tinyaug.programmer.programmer import entropy, every_program, relative_error
@@ -22,23 +23,12 @@ def random_scores(rng, batch, count):
     return [Scores(*[rng.normal(size=(batch, size)) for size in (6, count + t, count + t)]) for t in range(count - 1)]
 
 
-def soft(x):
-    e = np.exp(x - x.max())
-    return e / e.sum()
-
-
 def test_the_controller_against_loops():
     """Every equation of its docstring, a token and a step at a time."""
     with using_dtype("float64"):
         net = randomised(small(np.random.default_rng(0)), np.random.default_rng(1))
         steps = net(Tensor(TOKENS), Tensor(PLACES))
     w = {name: x.numpy() for name, x in net.named_parameters()}
-
-    def lstm(name, x, hidden, cell):
-        gates = np.concatenate([x, hidden]) @ w[f"{name}.weight"] + w[f"{name}.bias"]
-        i, f, g, o = np.split(gates, 4)
-        cell = cell / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
-        return np.tanh(cell) / (1 + np.exp(-o)), cell
 
     for row in range(2):
         embedded = [w["embedding.weight"][token] for token in TOKENS[row]]
@@ -47,14 +37,14 @@ def test_the_controller_against_loops():
             hidden, cell = w[f"{name}.start_hidden"], w[f"{name}.start_cell"]
             states[name] = []
             for x in order:
-                hidden, cell = lstm(name, x, hidden, cell)
+                hidden, cell = lstm(w, name, x, hidden, cell)
                 states[name].append((hidden, cell))
         keys = [np.concatenate([f[0], b[0]]) for f, b in zip(states["forwards"], states["backwards"][::-1])]
         hidden, cell = (np.concatenate([states["forwards"][-1][i], states["backwards"][-1][i]]) for i in (0, 1))
         known = [keys[list(PLACES[row, j]).index(1)] for j in range(3)]
         context = hidden
         for said in steps:
-            hidden, cell = lstm("decoder", context, hidden, cell)
+            hidden, cell = lstm(w, "decoder", context, hidden, cell)
             match = [key @ (hidden @ w["look.weight"]) if token else -np.inf for key, token in zip(keys, TOKENS[row])]
             alpha = soft(np.array(match))
             context = sum(a * key for a, key in zip(alpha, keys))

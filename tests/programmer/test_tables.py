@@ -7,6 +7,7 @@ import pytest
 
 from tasks.tables import condition, query, right
 from tests.nn.models import check_module, randomised
+from tests.programmer.loops import soft
 from tinyaug import Tensor, using_dtype
 from tinyaug.data import tables as data
 from tinyaug.programmer.tables import (
@@ -69,11 +70,6 @@ def small_world(rng, batch=2, rows=4, columns=2):
     limits = rng.uniform(-3, 3, (batch, 2))[:, :, None, None]
     match = rng.integers(0, 2, (batch, rows)).astype(float)
     return Table(values, (values[:, None] > limits).astype(float), (values[:, None] < limits).astype(float), match)
-
-
-def soft(x):
-    e = np.exp(x - x.max())
-    return e / e.sum()
 
 
 def soft_run(steps, world, b):

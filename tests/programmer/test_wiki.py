@@ -5,6 +5,7 @@ from math import log
 import numpy as np
 
 from tests.nn.models import check_module, randomised
+from tests.programmer.loops import lstm, soft
 from tinyaug import Tensor, using_dtype
 from tinyaug.programmer.wiki import Read, WikiProgrammer, log_right
 
@@ -30,18 +31,6 @@ def drawn(rng):
     titles = np.array([[[3, 0], [4, 8]], [[8, 5], [0, 0]]])
     flags, overlap = (rng.integers(0, 2, (2, 5, count)).astype(float) for count in (2, COLUMNS))
     return Read(tokens, flags, overlap, titles, rng.normal(size=(2, COLUMNS, FEATURES)), numbers, *allowed)
-
-
-def soft(x):
-    e = np.exp(x - x.max())
-    return e / e.sum()
-
-
-def lstm(w, name, x, hidden, cell):
-    gates = np.concatenate([x, hidden]) @ w[f"{name}.weight"] + w[f"{name}.bias"]
-    i, f, g, o = np.split(gates, 4)
-    cell = cell / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
-    return np.tanh(cell) / (1 + np.exp(-o)), cell
 
 
 def by_hand(w, read, b):
