@@ -1,23 +1,25 @@
-"""Caption: pictures of coloured shapes, a sentence about each, and where the network looks for each word.
+"""Show, attend and tell: a sentence about a picture of shapes, or of handwritten digits, and where it looks for each word.
 
 `--model soft` sees the mean of the patches by their weights, `hard` draws one patch a word and learns by REINFORCE, `none`
-is the baseline without attention.
+is the baseline without attention. With `--data` the pictures are digits of MNIST on a canvas.
 
 The functions below are those that tasks/task.py describes; TASK, at the end, names them.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from tasks import writing
-from tasks.task import Task
-from tinyaug import Tensor, no_grad, ops
-from tinyaug.attention import greedy, others_mean, reinforce, sequence_loss
+from tasks.task import OptionError, Task
+from tinyaug import ops
+from tinyaug.attention import others_mean, reinforce, sequence_loss
 from tinyaug.attention.captioner import Captioner
-from tinyaug.data.shapes import CELL, GRID, WORDS, scenes
+from tinyaug.data import mnist, shapes
 from tinyaug.data.symbols import PADDING, STOP, batch_of
 
 SOFT = {"steps": 6000, "batch": 64, "validate_every": 200, "rate": 3e-3, "half_rate": 3000, "clip_norm": 1.0,
-        "hidden": 96, "embedding": 32}
+        "hidden": 96, "embedding": 32, "depth": 1}
 MODELS = {"soft": SOFT,
           # reward: weight of REINFORCE beside the cross-entropy; entropy: keeps it from choosing before it knows
           "hard": SOFT | {"steps": 12000, "reward": 1.0, "entropy": 0.005},
@@ -28,23 +30,47 @@ LONGEST = 12                    # words of an answer at most
 def check(config):
     """Settings that cannot be."""
     writing.check(config)
+    if config["depth"] < 1:
+        raise ValueError(f"depth: got {config['depth']}, expected at least 1")
     for key in ("reward", "entropy"):
         if config.get(key, 0) < 0:
             raise ValueError(f"{key}: got {config[key]}, expected at least 0")
 
 
+@lru_cache(maxsize=1)
+def digits(path):
+    """((images, labels) for training, the same for testing) of MNIST."""
+    halves = writing.read(mnist.read, path)
+    if not all(len(labels) for _, labels in halves):
+        raise OptionError(f"--data {path}: got no digits to train on, or none to test on; expected at least five")
+    return halves
+
+
+def scenes(config, rng, n, testing, turn=False):
+    """n pictures and Pairs: of shapes, or of digits that are for testing, or are not. turn: the digits, a little"""
+    return mnist.canvases(rng, n, *digits(config["data"])[testing], turn) if config["data"] else shapes.scenes(rng, n)
+
+
+def world(config):
+    """The module that has the words and the grid of the pictures."""
+    return mnist if config["data"] else shapes
+
+
 def build(config, rng):
-    return Captioner(len(WORDS), patch=CELL, channels=3, places=GRID * GRID, hidden=config["hidden"],
-                     embedding=config["embedding"], looks=config["model"], rng=rng)
+    kind = world(config)
+    return Captioner(len(kind.WORDS), patch=kind.CELL, channels=1 if config["data"] else 3, places=kind.GRID ** 2,
+                     hidden=config["hidden"], embedding=config["embedding"], depth=config.get("depth", 1),
+                     looks=config["model"], rng=rng)
 
 
 def batch(config, rng, i):
-    pictures, pairs = scenes(rng, config["batch"])
-    _, shifted, targets = batch_of([[STOP]] * len(pairs), [WORDS.encode(pair.target) for pair in pairs], (1, 7))
+    pictures, pairs = scenes(config, rng, config["batch"], False, turn=True)
+    words = world(config).WORDS
+    _, shifted, targets = batch_of([[STOP]] * len(pairs), [words.encode(pair.target) for pair in pairs], (1, 7))
     found = pictures.astype(np.float32), shifted, targets
     if config["model"] != "hard":
         return found
-    return (*found, rng.gumbel(size=(*targets.shape, GRID * GRID)).astype(np.float32), *(
+    return (*found, rng.gumbel(size=(*targets.shape, world(config).GRID ** 2)).astype(np.float32), *(
         np.full((), config[key], np.float32) for key in ("reward", "entropy")))
 
 
@@ -68,41 +94,37 @@ def loss(model, pictures, shifted, targets, noise=None, reward=None, entropy=Non
     return value + reward * guess - entropy * spread, {"nats": value, "entropy": spread}
 
 
-def answers(model, pictures):
-    """What is written about each picture, and the weights of each word over the patches."""
-    device = model.parameters()[0].device
-    written, weights = [], []
-    for i in range(0, len(pictures), 250):
-        some = pictures[i:i + 250].astype(np.float32)
-        with no_grad():
-            state = model.begin(Tensor(some).to(device))
-            sequences, looked = greedy(model, state, Tensor(np.full(len(some), STOP)).to(device), STOP, LONGEST)
-        written += [WORDS.decode(sequence) for sequence in sequences]
-        weights += looked
-    return written, weights
-
-
-def measure(model, pictures, pairs):
+def measure(config, model, pictures, pairs):
     """Share of sentences that are right, and the weight on the object that a word names, over the right ones."""
-    written, weights = answers(model, pictures)
+    written, weights = answers(config, model, pictures)
     right = [sentence == pair.target for sentence, pair in zip(written, pairs)]
     mass = [sum(looked[t][cell] for cell in cells) for good, pair, looked in zip(right, pairs, weights) if good and looked
             for t, cells in enumerate(pair.places) if cells]
     return {"exact": float(np.mean(right)), **({"on_object": float(np.mean(mass))} if mass else {})}
 
 
+def answers(config, model, pictures):
+    """What is written about each picture, and the weights of each word over the patches."""
+    written, weights = writing.greedily(model, [(pictures[i:i + 250].astype(np.float32),)
+                                                for i in range(0, len(pictures), 250)], LONGEST)
+    return [world(config).WORDS.decode(sequence) for sequence in written], weights
+
+
 def validate(model, config, rng):
-    found = measure(model, *scenes(rng, 500))
-    found["done"] = found["exact"] >= 0.996 and found.get("on_object", 1) > 0.85
+    """On digits that are trained; those of the test set are for the result alone."""
+    found = measure(config, model, *scenes(config, rng, 500, False))
+    found["done"] = not config["data"] and found["exact"] >= 0.996 and found.get("on_object", 1) > 0.85
     return found
 
 
 def evaluate(model, config, rng):
-    return {"metrics": measure(model, *scenes(rng, 2000))}
+    return {"metrics": measure(config, model, *scenes(config, rng, 2000, True))}
 
 
 def targets(config, result):
     metrics = result["metrics"]
+    if config["data"]:
+        return writing.at_least(exact=(metrics["exact"], 0.95)) if config["model"] != "none" else {}
     bars = {"exact": (metrics["exact"], 0.95 if config["model"] == "hard" else 0.98)}
     if config["model"] != "none":
         bars["on_object"] = (metrics.get("on_object", 0.0), 0.8)
@@ -110,14 +132,14 @@ def targets(config, result):
 
 
 def trace(model, config, rng):
-    pictures, pairs = scenes(rng, 12)
+    pictures, pairs = scenes(config, rng, 12, True)
     chosen = [i for i, pair in enumerate(pairs) if len(pair.source) == 2][:2]
-    written, weights = answers(model, pictures[chosen])
-    found = {"pictures": pictures[chosen]}
+    written, weights = answers(config, model, pictures[chosen])
+    grid, found = world(config).GRID, {"pictures": pictures[chosen]}
     for i, (sentence, looked) in enumerate(zip(written, weights)):
         found[f"output_{i}"] = np.array(sentence, dtype=str)
         if looked:
-            found[f"attention_{i}"] = np.stack(looked)[:len(sentence)].reshape(-1, GRID, GRID)
+            found[f"attention_{i}"] = np.stack(looked)[:len(sentence)].reshape(-1, grid, grid)
     return found
 
 
@@ -127,9 +149,9 @@ def figures(folder, trace, metrics):
 
 
 TASK = Task(
-    name="caption", title="sentences about pictures of coloured shapes",
+    name="caption", title="sentences about pictures: coloured shapes, or handwritten digits on a canvas",
     paper="Xu et al. 2015, Show, Attend and Tell",
     measures="share of sentences right as a whole; the weight that lies on the object that a word names",
-    minutes=1, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
-    validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check,
+    minutes=1, **writing.parts(globals()),
+    data="MNIST: a folder of t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or train..., plain or .gz",
 )

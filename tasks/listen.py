@@ -11,10 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from tasks import writing
+from tasks import answering, writing
 from tasks.task import OptionError, Task
-from tinyaug import Tensor, no_grad
-from tinyaug.attention import Pyramid, Seq2Seq, greedy, sequence_loss
+from tinyaug.attention import Pyramid, Seq2Seq, sequence_loss
 from tinyaug.data import audio
 from tinyaug.data.symbols import STOP, Alphabet, batch_of
 
@@ -55,10 +54,7 @@ def corpus(seed):
 @lru_cache(maxsize=1)
 def recordings(path):
     """({speaker: {digit: [samples]}} for training, the same for testing)."""
-    try:
-        found = audio.read_digits(path)
-    except (ValueError, OSError) as error:
-        raise OptionError(f"--data: {error}") from None
+    found = writing.read(audio.read_digits, path)
     halves = ({}, {})
     for speaker, clips in found.items():
         for digit, index, samples in clips:
@@ -115,17 +111,9 @@ def loss(model, frames, mask, shifted, targets, own):
 
 def answers(model, sounds):
     """What is written of each sound, and the weights of each letter over the pyramid's windows."""
-    device = model.parameters()[0].device
-    written, weights = [], []
-    for i in range(0, len(sounds), 100):
-        some = sounds[i:i + 100]
-        frames, mask, _, _ = arrays([audio.log_mel(samples) for samples in some], ["a"] * len(some))
-        with no_grad():
-            state = model.begin(Tensor(frames).to(device), Tensor(mask).to(device))
-            sequences, looked = greedy(model, state, Tensor(np.full(len(some), STOP)).to(device), STOP, 40)
-        written += ["".join(TARGETS.decode(sequence)) for sequence in sequences]
-        weights += looked
-    return written, weights
+    batches = [[audio.log_mel(samples) for samples in sounds[i:i + 100]] for i in range(0, len(sounds), 100)]
+    written, weights = writing.greedily(model, [arrays(some, ["a"] * len(some))[:2] for some in batches], 40)
+    return ["".join(TARGETS.decode(sequence)) for sequence in written], weights
 
 
 def measure(model, sounds):
@@ -189,9 +177,7 @@ def command(options, weights):
     """`--wav FILE`: any rate and number of channels; with `--data` given, by the weights of the spoken digits."""
     if options.wav is None:
         return None
-    for name in ("pretrained", "resume", "steps", "minutes", "set", "out", "trace"):
-        if getattr(options, name):
-            raise OptionError(f"--{name}: not together with --wav, which only listens")
+    answering.refuse(options, "--wav", "listens")
     from tasks.runner import shipped
     model, _, _ = shipped(TASK, options.model, weights, data=options.data)
     try:
@@ -210,8 +196,7 @@ TASK = Task(
     name="listen", title="sound to letters: synthetic speech, or spoken digits",
     paper="Chan et al. 2015, Listen, Attend and Spell",
     measures="character and word error rate; how often the attention goes forward",
-    minutes=1, models=MODELS, build=build, batch=batch, loss=loss, optimiser=writing.optimiser, rate=writing.rate,
-    validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check,
+    minutes=1, **writing.parts(globals()),
     data="the Free Spoken Digits: a folder or tar archive of digit_speaker_index.wav",
     choices={"score": SCORES}, options=option, command=command,
 )

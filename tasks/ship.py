@@ -1,6 +1,7 @@
 """Makes the weights that the checkout ships, from a run that has ended: `python -m tasks.ship runs/...`.
 
-Of the last checkpoint only the model is taken, with the config, what the training cost, and the command.
+Of the last checkpoint only the model is taken, with the config, what the training cost, and the command. What would be over
+two megabytes is stored in numbers of 16 bits.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from tinyaug.train import checkpoint
+
+LIMIT = 2_000_000               # bytes
 
 
 def ship(folder: Path, weights: Path = Path(__file__).parent / "weights") -> Path:
@@ -28,6 +33,8 @@ def ship(folder: Path, weights: Path = Path(__file__).parent / "weights") -> Pat
     path = weights / f"{config['task']}-{config['model']}{'-data' if data else ''}.npz"
     model = {name.removeprefix("model/"): a for name, a in arrays.items() if name.startswith("model/")}
     checkpoint.save(path, model, meta)
+    if path.stat().st_size >= LIMIT:
+        checkpoint.save(path, {name: a.astype(np.float16) for name, a in model.items()}, meta)
     return path
 
 

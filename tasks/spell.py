@@ -5,9 +5,7 @@ The functions below are those that tasks/task.py describes; TASK, at the end, na
 
 from functools import lru_cache
 
-import numpy as np
-
-from tasks import writing
+from tasks import answering, writing
 from tasks.task import OptionError, Task
 from tinyaug.data import cmudict, orthography
 from tinyaug.data.cmudict import LETTERS as SOURCES
@@ -20,15 +18,10 @@ LONGEST = 16                    # letters of a word of the dictionary in trainin
 @lru_cache(maxsize=1)
 def dictionary(path):
     """(training: {bucket: [Pair, ...]}, testing: {word: pronunciations}) of a file."""
-    try:
-        entries = cmudict.read(path)
-    except (ValueError, OSError) as error:
-        raise OptionError(f"--data: {error}") from None
-    training = {}
-    for word, pronunciations in entries.items():
-        if not cmudict.held_out(word) and len(word) <= LONGEST:
-            training.setdefault(-(-len(word) // 4), []).extend(Pair(word, phones) for phones in pronunciations)
-    return training, {word: phones for word, phones in entries.items()
+    entries = writing.read(cmudict.read, path)
+    pairs = [Pair(word, phones) for word, pronunciations in entries.items() for phones in pronunciations
+             if not cmudict.held_out(word) and len(word) <= LONGEST]
+    return writing.bucketed(pairs, lambda pair: len(pair.source)), {word: phones for word, phones in entries.items()
                       if cmudict.held_out(word) and len(word) <= writing.LONGEST}
 
 
@@ -39,12 +32,10 @@ def build(config, rng):
 def batch(config, rng, i):
     """Of the dictionary: words of one bucket, which has words of up to 4, 8, 12 or 16 letters, by its share of all words."""
     if config["data"]:
-        buckets = list(dictionary(config["data"])[0].values())
+        buckets = dictionary(config["data"])[0]
         if not buckets:
             raise OptionError(f"--data {config['data']}: got no words to train on, expected words that are not held out")
-        sizes = np.array([len(bucket) for bucket in buckets])
-        bucket = buckets[rng.choice(len(buckets), p=sizes / sizes.sum())]
-        pairs = [bucket[j] for j in rng.integers(len(bucket), size=config["batch"])]
+        _, pairs = writing.from_bucket(rng, buckets, config["batch"])
     else:
         pairs = orthography.words(rng, config["batch"])
     return writing.batch(config, rng, pairs, SOURCES, TARGETS, (4, 4))
@@ -55,11 +46,7 @@ def validate(model, config, rng):
     if config["data"]:
         pairs = [pair for bucket in dictionary(config["data"])[0].values() for pair in bucket]
         return {"exact": writing.exact(model, [pairs[i] for i in rng.integers(len(pairs), size=500)], SOURCES, TARGETS)}
-    found = {"exact": writing.exact(model, orthography.words(rng, 200), SOURCES, TARGETS)}
-    if found["exact"] == 1.0:
-        found["exact"] = writing.exact(model, orthography.words(rng, 800), SOURCES, TARGETS)
-        found["done"] = found["exact"] >= 0.9975
-    return found
+    return writing.solved(lambda n: writing.exact(model, orthography.words(rng, n), SOURCES, TARGETS))
 
 
 def error_rates(written, right):
@@ -118,9 +105,7 @@ TASK = Task(
     name="spell", title="letters to phones, in an invented spelling or in English",
     paper="Bahdanau, Cho, Bengio 2015; Yao and Zweig 2015 for the CMU dictionary",
     measures="share of unseen words right as a whole; with --data phone and word error rate on held-out words",
-    minutes=2, models=MODELS, build=build, batch=batch, loss=writing.loss, optimiser=writing.optimiser,
-    rate=writing.rate, validate=validate, evaluate=evaluate, targets=targets, trace=trace, figures=figures,
-    check=writing.check, data="the CMU pronouncing dictionary (cmudict.dict, plain, .gz or .xz)",
-    choices={"score": writing.SCORES}, options=writing.option,
-    command=writing.interactive(lambda: TASK, lambda line: line.strip().lower(), SOURCES, TARGETS),
+    minutes=2, **writing.parts(globals()), data="the CMU pronouncing dictionary (cmudict.dict, plain, .gz or .xz)",
+    choices={"score": writing.SCORES}, options=answering.option,
+    command=answering.interactive(lambda: TASK, lambda line, _: line.strip().lower(), lambda _: (SOURCES, TARGETS)),
 )

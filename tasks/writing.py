@@ -5,10 +5,6 @@ A task hands in its alphabets and a function that draws Pairs (see tinyaug/data/
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-
 import numpy as np
 
 from tasks.task import OptionError
@@ -22,7 +18,6 @@ from tinyaug.attention import (
     Location,
     Seq2Seq,
     Transformer,
-    beam_search,
     dot,
     greedy,
     sequence_loss,
@@ -49,10 +44,12 @@ def check(config):
     for key in ("rate", "half_rate", "clip_norm"):
         if config[key] <= 0:
             raise ValueError(f"{key}: got {config[key]}, expected more than 0")
-    if config.get("hidden", 2) % 2:
-        raise ValueError(f"hidden: got {config['hidden']}, expected an even number: half reads each way")
-    if config.get("width", 1) % config.get("heads", 1):
-        raise ValueError(f"heads: got {config['heads']}, expected a divisor of width={config['width']}")
+    for key in ("hidden", "reads"):
+        if config.get(key, 2) % 2 or config.get(key, 2) < 2:
+            raise ValueError(f"{key}: got {config[key]}, expected an even number of at least 2: half reads each way")
+    name = "width" if "width" in config else "hidden"
+    if config.get(name, 1) % config.get("heads", 1):
+        raise ValueError(f"heads: got {config['heads']}, expected a divisor of {name}={config[name]}")
     if not 0 <= config.get("sampling", 0) <= 1:
         raise ValueError(f"sampling: got {config['sampling']}, expected 0 .. 1")
     for key, allowed in (("score", SCORES), ("positions", ("sinusoidal", "learned"))):
@@ -76,21 +73,23 @@ def bidirectional(inputs, hidden, *, rng):
     return Bidirectional(LSTM(inputs, hidden // 2, rng=rng), LSTM(inputs, hidden // 2, rng=rng))
 
 
-def decoder(config, symbols, source_size, *, rng):
+def decoder(config, symbols, source_size, *, deviation=0.1, rng):
     """An LSTM that writes, with the score of the config; without one, no attention."""
     size, embedding = config["hidden"], config["embedding"]
     return Decoder(symbols, LSTM(embedding + size, size, rng=rng), embedding=embedding, source_size=source_size, size=size,
-                   score=score_of(config.get("score"), size, source_size, rng=rng), rng=rng)
+                   score=score_of(config.get("score"), size, source_size, rng=rng), summary=config.get("summary", True),
+                   deviation=deviation, rng=rng)
 
 
-def build(config, rng, sources, targets):
-    """The model of a config over two alphabets."""
+def build(config, rng, sources, targets, deviation=0.1):
+    """The model of a config over two alphabets. deviation: of the symbols' vectors at first, without a Transformer"""
     if config["model"] == "transformer":
         return Transformer(len(sources), len(targets), **{key: config[key] for key in
                            ("width", "heads", "hidden", "layers", "positions")}, longest=LONGEST, rng=rng)
-    encoder = bidirectional(config["embedding"], config["hidden"], rng=rng)
-    return Seq2Seq(encoder, decoder(config, len(targets), config["hidden"], rng=rng),
-                   embed=Embedding(len(sources), config["embedding"], rng=rng))
+    reads = config["hidden"] if config.get("score") == "dot" else config.get("reads", config["hidden"])
+    encoder = bidirectional(config["embedding"], reads, rng=rng)
+    return Seq2Seq(encoder, decoder(config, len(targets), reads, deviation=deviation, rng=rng),
+                   embed=Embedding(len(sources), config["embedding"], rng=rng, deviation=deviation))
 
 
 def arrays(pairs, sources, targets, step=(4, 4)):
@@ -103,6 +102,30 @@ def batch(config, rng, pairs, sources, targets, step=(4, 4)):
     found = arrays(pairs, sources, targets, step)
     share = config.get("sampling", 0)
     return (*found, rng.random(found[1].shape) < share) if share else found
+
+
+def bucketed(pairs, size, step=4):
+    """{length: [Pair]}: pairs of one shape together, by the longest that any of a bucket may be, a multiple of step."""
+    found = {}
+    for pair in pairs:
+        found.setdefault(-(-size(pair) // step) * step, []).append(pair)
+    return found
+
+
+def from_bucket(rng, buckets, n):
+    """(length, n Pairs of one bucket, which is drawn by its share of all)"""
+    lengths = list(buckets)
+    sizes = np.array([len(buckets[length]) for length in lengths])
+    length = lengths[rng.choice(len(lengths), p=sizes / sizes.sum())]
+    return length, [buckets[length][j] for j in rng.integers(len(buckets[length]), size=n)]
+
+
+def read(reader, *arguments):
+    """What a file of `--data` holds. raises: OptionError where it cannot be read"""
+    try:
+        return reader(*arguments)
+    except (ValueError, OSError) as error:
+        raise OptionError(f"--data: {error}") from None
 
 
 def loss(model, source, shifted, targets, own=None):
@@ -121,18 +144,29 @@ def rate(config, i):
     return config["rate"] * min(1.0, i / config.get("warm_up", 1)) / (1 + (i / config["half_rate"]) ** 2)
 
 
+def greedily(model, inputs, longest):
+    """What the model writes, greedily, of several batches: the integers of each row, and their weights over the source.
+
+    inputs: [arrays of `model.begin`, ...]
+    """
+    written, weights = [], []
+    device = model.parameters()[0].device
+    for arrays in inputs:
+        with no_grad():
+            state = model.begin(*(Tensor(array).to(device) for array in arrays))
+            sequences, looked = greedy(model, state, Tensor(np.full(len(arrays[0]), STOP)).to(device), STOP, longest)
+        written += sequences
+        weights += looked
+    return written, weights
+
+
 def answers(model, pairs, sources, targets, longest=None):
     """What the model writes for each Pair, greedily, and the weights of each symbol over the source."""
     written, weights = [], []
-    device = model.parameters()[0].device
     for start in range(0, len(pairs), 250):
-        some = pairs[start:start + 250]
-        source, _, target = arrays(some, sources, targets)
-        steps = longest or target.shape[1] + 4
-        with no_grad():
-            state = model.begin(Tensor(source).to(device))
-            sequences, looked = greedy(model, state, Tensor(np.full(len(some), STOP)).to(device), STOP, steps)
-        written += [targets.decode(sequence) for sequence in sequences]
+        source, _, target = arrays(pairs[start:start + 250], sources, targets)
+        sequences, looked = greedily(model, [(source,)], longest or target.shape[1] + 4)
+        written += map(targets.decode, sequences)
         weights += looked
     return written, weights
 
@@ -141,6 +175,15 @@ def exact(model, pairs, sources, targets):
     """Share of Pairs whose answer is right as a whole."""
     written, _ = answers(model, pairs, sources, targets)
     return float(np.mean([sequence == list(pair.target) for sequence, pair in zip(written, pairs)]))
+
+
+def solved(share):
+    """Validation by `share`, a function: number of Pairs -> share that is right. Of 200 none may be wrong, of 800 two."""
+    found = {"exact": share(200)}
+    if found["exact"] == 1.0:
+        found["exact"] = share(800)
+        found["done"] = found["exact"] >= 0.9975
+    return found
 
 
 def measure(model, pairs, sources, targets):
@@ -197,57 +240,8 @@ def figures(folder, trace, metrics, title):
     return draw.all_figures(folder / "figures", trace, metrics, title)
 
 
-def option(add):
-    """The options of a task that answers what you type."""
-    add("--interactive", action="store_true", help="answer the lines you type, with the shipped weights; no training")
-    add("--beams", type=int, metavar="N", help="with --interactive: the N best answers that beam search finds")
-
-
-def interactive(task, prepare, sources, targets):
-    """A Task's command: reads lines, writes answers. prepare: a line -> source symbols; raises ValueError"""
-    def command(options: argparse.Namespace, weights: Path) -> int | None:
-        if options.beams is not None and (options.beams < 1 or not options.interactive):
-            raise OptionError(f"--beams {options.beams}: expected at least 1, and --interactive")
-        if not options.interactive:
-            return None
-        for name in ("pretrained", "resume", "steps", "minutes", "set", "out", "trace"):
-            if getattr(options, name):
-                raise OptionError(f"--{name}: not together with --interactive, which only answers")
-        from tasks.runner import shipped
-        model, _, _ = shipped(task(), options.model, weights, data=options.data)
-        if sys.stdin.isatty():
-            print("a line to answer, or an empty one to end", file=sys.stderr)
-        for number, line in enumerate(sys.stdin, 1):
-            line = line.rstrip("\n")
-            if not line.strip():
-                break
-            try:
-                print(reply(model, prepare(line), sources, targets, options.beams), flush=True)
-            except ValueError as error:
-                print(f"line {number}: {error}", file=sys.stderr, flush=True)
-        return 0
-    return command
-
-
-def reply(model, source, sources, targets, beams=None):
-    """The answer, and below it the places of the source that it was read from; or the best answers of a beam search."""
-    integers = sources.encode(source)
-    if not 0 < len(integers) <= LONGEST:
-        raise ValueError(f"got {len(integers)} symbols, expected 1 to {LONGEST}")
-    with no_grad():
-        state, start = model.begin(Tensor(np.array([integers]))), Tensor(np.array([STOP]))
-        if beams is not None:
-            found = beam_search(model, state, start, STOP, 2 * len(integers) + 16, beams)[:beams]
-            return "\n".join(f"{score:8.3f}  {text_of(targets.decode(sequence))}" for score, sequence in found)
-        sequences, weights = greedy(model, state, start, STOP, LONGEST)
-    written = targets.decode(sequences[0])
-    text = text_of(written)
-    if not weights[0]:
-        return text
-    looks = ", ".join(f"{symbol} < {source[int(np.argmax(w))]!r} {w.max():.0%}" for symbol, w in zip(written, weights[0]))
-    return f"{text}\n    {looks}"
-
-
-def text_of(symbols):
-    """Words with blanks between them, characters without."""
-    return (" " if max(map(len, symbols), default=0) > 1 else "").join(symbols)
+def parts(names):
+    """The functions of a task file, its globals(), by the names that a Task has for them; what it lacks is ours."""
+    ours = {"loss": loss, "optimiser": optimiser, "rate": rate, "check": check}
+    theirs = ("build", "batch", "loss", "validate", "evaluate", "targets", "trace", "figures", "check")
+    return {"models": names["MODELS"], **ours, **{name: names[name] for name in theirs if name in names}}

@@ -21,7 +21,10 @@ def looks(folder, trace, title):
                                 layout="constrained")
     for axes in grid.ravel():
         axes.set_axis_off()
-    for i, (row, picture) in enumerate(zip(grid, trace["pictures"])):
+    pictures = trace["pictures"]
+    if pictures.shape[-1] == 1:                             # white on black: as ink on paper
+        pictures = 1 - np.repeat(pictures, 3, axis=-1)
+    for i, (row, picture) in enumerate(zip(grid, pictures)):
         row[0].imshow(picture, aspect="equal")
         row[0].set_title("picture")
         for axes, word, weights in zip(row[1:], trace[f"output_{i}"], trace[f"attention_{i}"]):

@@ -52,6 +52,7 @@ MODELS = {
     "general, local-m": lambda rng: rnn(rng, score=lambda rng: General(4, 4, rng=rng), window=lambda rng: LocalMonotonic(1)),
     "concat, local-p": lambda rng: rnn(rng, score=lambda rng: Concat(4, 4, 3, rng=rng),
                                        window=lambda rng: LocalPredictive(4, 3, 2, rng=rng)),
+    "nothing but attention": lambda rng: rnn(rng, summary=False),
     "location": lambda rng: rnn(rng, score=lambda rng: Location(4, 9, rng=rng)),
     "pyramid": lambda rng: rnn(rng, deep=True),
     "a Turing machine decodes": lambda rng: rnn(rng, core=turing),

@@ -6,7 +6,7 @@ import pytest
 from tests.attention import loops
 from tests.nn.models import check_module, randomised
 from tinyaug import Tensor, no_grad, ops, using_dtype
-from tinyaug.attention import Additive, Bidirectional, Pointer
+from tinyaug.attention import Additive, Bidirectional, Pointer, SetEncoder
 from tinyaug.nn import LSTM
 from tinyaug.record import record
 
@@ -15,11 +15,12 @@ POINTS = np.random.default_rng(0).normal(size=(B, N, 2))
 TARGETS = np.array([[3, 0, 4], [1, 2, 0]])
 
 
-def pointer(seed=1, glimpse=False, once=False):
+def pointer(seed=1, glimpse=False, once=False, ordered=True):
     rng = np.random.default_rng(seed)
-    encoder = Bidirectional(LSTM(3, 2, rng=rng), LSTM(3, 2, rng=rng))
-    look = Additive(4, 4, 3, rng=rng) if glimpse else None
-    model = Pointer(2, 3, encoder, LSTM(3 + 4, 4, rng=rng), Additive(4, 4, 3, rng=rng), glimpse=look, once=once, rng=rng)
+    encoder = Bidirectional(LSTM(3, 2, rng=rng), LSTM(3, 2, rng=rng)) if ordered else SetEncoder(4, 2, 2, rng=rng)
+    look, width = Additive(4, 4, 3, rng=rng) if glimpse else None, encoder.input_size
+    score = Additive(4, 4, 3, rng=rng)
+    model = Pointer(2, width, encoder, LSTM(width + 4, 4, rng=rng), score, glimpse=look, once=once, rng=rng)
     return randomised(model, rng)
 
 
@@ -41,11 +42,12 @@ def test_the_pointer_against_loops():
                 seen = embedded.numpy()[b, target].tolist()
 
 
+@pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("glimpse", [False, True])
 @pytest.mark.parametrize("once", [False, True])
-def test_gradients(glimpse, once):
+def test_gradients(glimpse, once, ordered):
     with using_dtype("float64"):
-        model = pointer(glimpse=glimpse, once=once)
+        model = pointer(glimpse=glimpse, once=once, ordered=ordered)
 
         def run(points):
             return ops.cross_entropy(model(points, Tensor(TARGETS)), Tensor(TARGETS))
@@ -66,10 +68,27 @@ def test_what_is_not_free_is_never_pointed_at():
     assert not weights.numpy()[..., [2, 4]].any() and not {2, 4} & set(places.numpy().ravel())
 
 
+def test_a_set_has_no_order_and_padding_is_no_part_of_it():
+    with using_dtype("float64"), no_grad():
+        rng = np.random.default_rng(2)
+        encoder = randomised(SetEncoder(4, 2, 2, rng=rng), rng)
+        x, order = rng.normal(size=(2, 5, 4)), [3, 0, 4, 1, 2]
+        values, summary = encoder(Tensor(x))
+        moved, same = encoder(Tensor(x[:, order]))
+        np.testing.assert_allclose(moved.numpy(), values.numpy()[:, order], rtol=1e-10)
+        np.testing.assert_allclose(same.numpy(), summary.numpy(), rtol=1e-10)
+        np.testing.assert_allclose(summary.numpy(), values.numpy().mean(axis=1))
+        longer = np.concatenate([x, 9 * np.ones((2, 3, 4))], axis=1)
+        padded, again = encoder(Tensor(longer), Tensor(np.arange(8) < np.full((2, 1), 5)))
+        np.testing.assert_allclose(padded.numpy()[:, :5], values.numpy(), rtol=1e-10)
+        np.testing.assert_allclose(again.numpy(), summary.numpy(), rtol=1e-10)
+
+
 @pytest.mark.host
+@pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("glimpse", [False, True])
-def test_recorded_is_eager(glimpse):
-    model = pointer(glimpse=glimpse, once=True)
+def test_recorded_is_eager(glimpse, ordered):
+    model = pointer(glimpse=glimpse, once=True, ordered=ordered)
 
     def run(points, targets):
         model.zero_grad()

@@ -12,9 +12,10 @@ METRICS = {
     "translate": ["exact_dates", "exact_numbers", "places_dates", "places_numbers"],
     "sequence": ["exact_copy", "exact_reverse", "exact_sort", "exact_addition"],
     "spell": ["exact", "phone_error_rate", "word_error_rate"],
-    "pointer": ["exact", "area", "over_optimum"],
+    "pointer": ["exact", "exact_5", "area", "over_optimum_5", "over_optimum_10"],
     "listen": ["character_error_rate", "monotone", "word_error_rate"],
     "caption": ["exact", "on_object"],
+    "judge": ["exact"],
 }
 
 pytestmark = pytest.mark.host            # reads files

@@ -1,19 +1,16 @@
 """The caption task: the model's equations and gradients, hard attention's loss, what is measured, what is shipped."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tasks import caption as task
-from tasks.runner import shipped, streams
 from tests.attention import loops
 from tests.nn.models import check_module, randomised
+from tests.tasks.attending import holds_something, losses, small, weights_of, write_idx
 from tinyaug import Tensor, no_grad, using_dtype
 from tinyaug.attention.captioner import Captioner, patches
+from tinyaug.data import mnist
 from tinyaug.data.shapes import scenes
-
-WEIGHTS = Path(task.__file__).parent / "weights"
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
@@ -21,9 +18,10 @@ PICTURES = np.random.default_rng(0).random((2, 4, 6, 1))
 SHIFTED = np.array([[1, 2, 3], [1, 4, 2]])
 
 
-def captioner(looks):
+def captioner(looks, depth=1):
     rng = np.random.default_rng(1)
-    return randomised(Captioner(5, patch=2, channels=1, places=6, hidden=3, embedding=2, looks=looks, rng=rng), rng)
+    sizes = {"patch": 2, "channels": 1, "places": 6, "hidden": 3, "embedding": 2, "depth": depth}
+    return randomised(Captioner(5, **sizes, looks=looks, rng=rng), rng)
 
 
 def test_patches_are_squares_row_by_row():
@@ -56,12 +54,13 @@ def test_a_soft_captioner_against_loops():
                 np.testing.assert_allclose(logits.numpy()[b, t], expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("looks", task.MODELS)
-def test_gradients(looks):
+def test_gradients(looks, depth):
     """Of hard attention with the draws held, and with the rewards constant, as REINFORCE has them."""
     noise = 50 * np.random.default_rng(2).gumbel(size=(2, 3, 6))
     with using_dtype("float64"):
-        model = captioner(looks)
+        model = captioner(looks, depth)
 
         def run(pictures):
             logits, draws = model(pictures, Tensor(SHIFTED), Tensor(noise))
@@ -70,29 +69,15 @@ def test_gradients(looks):
         check_module(model, run, PICTURES)
 
 
-def small(model):
-    config = {"task": "caption", "model": model, "seed": 1, "data": None, **task.TASK.settings(model, ["hidden=16"])}
-    return config, task.build(config, streams(1)["build"])
-
-
 @pytest.mark.parametrize("model", task.MODELS)
 def test_sixty_steps_on_one_batch_lower_the_cross_entropy(model):
-    config, net = small(model)
-    optimiser = task.TASK.optimiser(config | {"rate": 1e-2}, net)
-    losses = []
-    fixed = [Tensor(array) for array in task.batch(config | {"batch": 8}, np.random.default_rng(0), 1)]
-    for _ in range(60):
-        optimiser.zero_grad()
-        loss, logged = task.loss(net, *fixed)
-        loss.backward()
-        optimiser.step()
-        losses.append(logged.get("nats", loss).item())
-    assert losses[-1] < 0.7 * losses[0]
+    found = losses(*small("caption", model, "hidden=16"), steps=60)
+    assert found[-1] < 0.7 * found[0]
 
 
 def test_a_draw_is_rewarded_for_its_word_and_all_that_follow(monkeypatch):
     """By hand, from the model's own logits and draws: rewards to go, less the mean of the other rows at that word."""
-    config, net = small("hard")
+    _, config, net = small("caption", "hard", "hidden=16")
     drawn = task.batch(config | {"batch": 3}, np.random.default_rng(1), 1)
     pictures, shifted, targets, noise = (Tensor(array) for array in drawn[:4])
     captured = []
@@ -121,25 +106,57 @@ def test_measure_counts_sentences_and_the_weight_on_what_is_named(monkeypatch):
             for cell in cells or ():
                 looked[t][cell] = 0.65
     monkeypatch.setattr(task, "answers", lambda *_: ([pairs[0].target, pairs[1].target, ["red"]], weights))
-    assert task.measure(None, pictures, pairs) == {"exact": pytest.approx(2 / 3), "on_object": pytest.approx(0.65)}
+    assert task.measure(None, None, pictures, pairs) == {"exact": pytest.approx(2 / 3), "on_object": pytest.approx(0.65)}
 
 
 @pytest.mark.parametrize("model, bound", [("soft", 0.97), ("hard", 0.93)])
 def test_shipped_weights(model, bound):
-    path = WEIGHTS / f"caption-{model}.npz"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not there: no weights are shipped")
-    assert path.stat().st_size < 2e6
-    net, _, _ = shipped(task.TASK, model, WEIGHTS)
-    found = task.measure(net, *scenes(np.random.default_rng(4), 400))
+    net, config = weights_of("caption", model)
+    found = task.measure(config, net, *scenes(np.random.default_rng(4), 400))
     assert found["exact"] >= bound and found["on_object"] >= 0.78
 
 
 def test_the_figure_holds_something(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
-    from matplotlib.image import imread
-    net, config, _ = shipped(task.TASK, "hard", WEIGHTS)
+    net, config = weights_of("caption", "hard")
     trace = task.trace(net, config, np.random.default_rng(5))
     (path,) = task.figures(tmp_path, trace, [])
-    assert path.stem == "looks" and 0.005 < (imread(path)[..., :3].mean(axis=2) < 0.9).mean() < 0.95
+    assert path.stem == "looks" and holds_something(path)
     np.testing.assert_allclose(trace["attention_0"].sum(axis=(1, 2)), 1, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A folder of forty handwritten digits, bars of as many rows as the digit is, in the format of MNIST."""
+    folder = tmp_path_factory.mktemp("mnist")
+    labels = np.arange(40, dtype=np.uint8) % 10
+    images = np.zeros((40, 28, 28), np.uint8)
+    for image, label in zip(images, labels):
+        image[4:6 + 2 * label, 8:20] = 255
+    write_idx(folder / "t10k-images-idx3-ubyte", images)
+    write_idx(folder / "t10k-labels-idx1-ubyte", labels)
+    return folder
+
+
+@pytest.mark.parametrize("model", task.MODELS)
+def test_a_step_on_digits_and_what_is_measured_of_them(digits, model):
+    entry, config, net = small("caption", model, "hidden=16", data=digits)
+    found = losses(entry, config, net, steps=20)
+    assert found[-1] < found[0]
+    (images, labels), (unseen, answers) = task.digits(str(digits))
+    assert len(labels) == 32 and len(answers) == 8 and answers.tolist() == [4, 9] * 4
+    metrics = entry.evaluate(net, config, np.random.default_rng(0))["metrics"]
+    assert 0 <= metrics["exact"] < 0.2 and set(entry.targets(config, {"metrics": metrics})) <= {"exact"}
+
+
+def test_a_canvas_has_the_digits_where_its_sentence_says(digits):
+    images, labels = mnist.read(digits)[0]
+    pictures, pairs = mnist.canvases(np.random.default_rng(0), 50, images, labels)
+    assert pictures.shape == (50, 42, 42, 1) and pictures.min() == 0 and pictures.max() == 1
+    for picture, pair in zip(pictures, pairs):
+        assert len(pair.target) == 3 * len(pair.source) == len(pair.places) and pair.source == sorted(pair.source)
+        cells = picture.reshape(3, 14, 3, 14).sum(axis=(1, 3)).ravel()
+        for cell, words in zip(pair.source, np.reshape(pair.target, (-1, 3))):
+            assert mnist.ROWS.index(words[1]) * 3 + mnist.COLUMNS.index(words[2]) == cell
+            assert cells[cell] == pytest.approx((2 + 2 * mnist.NAMES.index(words[0])) * 12 / 4, rel=0.2)
+        assert (np.delete(cells, pair.source) < 6).all()

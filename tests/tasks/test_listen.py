@@ -2,22 +2,17 @@
 
 import json
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tasks import listen as task
 from tasks.__main__ import main
-from tasks.runner import shipped, streams
-from tinyaug import Tensor
+from tests.tasks.attending import losses, small, weights_of
 from tinyaug.data import audio
 
-WEIGHTS = Path(task.__file__).parent / "weights"
-
 pytestmark = pytest.mark.host            # the command line chooses the device itself
-trained = pytest.mark.skipif(not (WEIGHTS / "listen-pyramid.npz").exists(),
-                             reason="listen-pyramid.npz is not there: no weights are shipped")
+TINY = ["hidden=16", "embedding=8"]
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +22,6 @@ def few_utterances(monkeypatch):
     task.corpus.cache_clear()
     yield
     task.corpus.cache_clear()
-
-
-def small(model):
-    config = {"task": "listen", "model": model, "seed": 1, "data": None,
-              **task.TASK.settings(model, ["hidden=16", "embedding=8"])}
-    return config, task.build(config, streams(1)["build"])
 
 
 def test_frames_are_padded_and_masked():
@@ -45,22 +34,13 @@ def test_frames_are_padded_and_masked():
 
 @pytest.mark.parametrize("model", task.MODELS)
 def test_fifteen_steps_on_one_batch_lower_the_loss(model):
-    config, net = small(model)
-    optimiser = task.TASK.optimiser(config | {"rate": 1e-2}, net)
-    batch = [Tensor(array) for array in task.batch(config | {"batch": 4}, np.random.default_rng(0), 1)]
-    losses = []
-    for _ in range(15):
-        optimiser.zero_grad()
-        loss, _ = task.loss(net, *batch)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.85 * losses[0]
+    found = losses(*small("listen", model, *TINY), steps=15, batch=4)
+    assert found[-1] < 0.85 * found[0]
 
 
 def test_the_pyramid_has_a_quarter_of_the_windows():
     for model, factor in (("pyramid", 4), ("flat", 1)):
-        _, net = small(model)
+        _, _, net = small("listen", model, *TINY)
         assert net.encoder.factor == factor
         _, weights = task.answers(net, [audio.speak(np.random.default_rng(0), "abc")[0]])
         assert len(weights[0][0]) == task.STEP * 2 / factor
@@ -108,10 +88,8 @@ def test_a_run_on_recordings(digits, tmp_path):
     assert (tmp_path / "run" / "figures" / "heard.png").stat().st_size > 5000
 
 
-@trained
 def test_shipped_weights_hear_synthetic_speech():
-    net, _, _ = shipped(task.TASK, "pyramid", WEIGHTS)
-    assert (WEIGHTS / "listen-pyramid.npz").stat().st_size < 2e6
+    net, _ = weights_of("listen", "pyramid")
     found = task.measure(net, audio.synthetic(np.random.default_rng(7), 200))
     assert found["character_error_rate"] <= 0.03 and found["monotone"] >= 0.93
 
@@ -121,7 +99,6 @@ def test_a_score_by_place_is_refused(capsys, tmp_path):
     assert "score: got 'location', expected one of additive, dot, general, concat" in capsys.readouterr().err
 
 
-@trained
 def test_a_wave_file_is_heard_and_what_is_none_is_refused(tmp_path, capsys):
     samples, _ = audio.speak(np.random.default_rng(8), "face")
     with wave.open(str(tmp_path / "face.wav"), "wb") as file:

@@ -1,35 +1,60 @@
-"""The pointer task: its problems, what is measured, what is shipped; and the solvers and the reader below it."""
+"""The pointer task: its problems, what is measured, what is shipped; and the solvers and the readers below it."""
 
+import json
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tasks import pointer as task
 from tasks.__main__ import main
-from tasks.runner import shipped, streams
-from tinyaug import Tensor
-from tinyaug.data.points import convex_hull, hull_area, read_hulls, shortest_tour, tour_length
+from tests.tasks.attending import data, holds_something, losses, small, weights_of
+from tinyaug.data.points import (
+    convex_hull,
+    distances,
+    from_left,
+    hull_area,
+    nearest_tour,
+    read_hulls,
+    shortest_tour,
+    tour_length,
+)
 
-WEIGHTS = Path(task.__file__).parent / "weights"
-HULLS = Path("../shared/data/pointer/convex_hull_5_first5000.txt.xz")
+TINY = ["hidden=16", "points=5"]
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
 
+def tiny(kind, *changes):
+    return small("pointer", kind, *TINY, f"embedding={8 if kind == 'sort' else 16}", *changes)
+
+
 def test_the_shortest_tour_is_the_best_of_all_orders():
-    points = np.random.default_rng(0).random((30, 6, 2))
-    tours = shortest_tour(points)
-    every = [tour_length(points, np.tile((0, *order), (30, 1))) for order in permutations(range(1, 6))]
-    np.testing.assert_allclose(tour_length(points, tours), np.min(every, axis=0))
+    lengths = distances(np.random.default_rng(0).random((30, 6, 2)))
+    tours = shortest_tour(lengths)
+    every = [tour_length(lengths, np.tile((0, *order), (30, 1))) for order in permutations(range(1, 6))]
+    np.testing.assert_allclose(tour_length(lengths, tours), np.min(every, axis=0))
     assert (tours[:, 0] == 0).all() and (tours[:, 1] < tours[:, -1]).all() and (np.sort(tours) == np.arange(6)).all()
 
 
 def test_the_mean_optimum_is_that_of_the_literature():
     """2.124 for five points in the unit square, 2.12 in table 2 of Vinyals et al."""
-    points = np.random.default_rng(1).random((20_000, 5, 2))
-    assert tour_length(points, shortest_tour(points)).mean() == pytest.approx(2.124, abs=0.012)
+    lengths = distances(np.random.default_rng(1).random((20_000, 5, 2)))
+    assert tour_length(lengths, shortest_tour(lengths)).mean() == pytest.approx(2.124, abs=0.012)
+
+
+def test_the_nearest_city_is_a_tour_and_no_shorter_than_the_shortest():
+    lengths = distances(np.random.default_rng(6).random((20, 7, 2)))
+    greedy = np.array([nearest_tour(x) for x in lengths])
+    assert (np.sort(greedy) == np.arange(7)).all()
+    assert (tour_length(lengths, greedy) >= tour_length(lengths, shortest_tour(lengths)) - 1e-12).all()
+    assert nearest_tour(distances(np.array([[0, 0], [3, 0], [1, 0], [2.5, 0]]))) == [0, 2, 3, 1]
+
+
+def test_a_path_has_one_name_wherever_it_began_and_whichever_way_it_went():
+    square = np.array([[1, 1], [0, 0], [1, 0], [0.1, 1]])
+    for path in ([1, 2, 0, 3], [0, 3, 1, 2], [3, 0, 2, 1], [2, 1, 3, 0]):
+        assert from_left(square, path) == [1, 2, 0, 3]
 
 
 def test_a_hull_has_all_points_on_its_left():
@@ -62,32 +87,28 @@ def test_hull_files_are_read_and_what_is_wrong_is_named(tmp_path):
             read_hulls(path)
 
 
-@pytest.mark.skipif(not HULLS.exists(), reason="the hull file is not here")
 def test_our_hulls_are_those_of_the_file():
-    problems = read_hulls(HULLS)
+    problems = read_hulls(data("pointer/convex_hull_5_first5000.txt.xz"))
     assert len(problems) == 5000 and all(convex_hull(points) == corners for points, corners in problems)
 
 
-def small(kind, *changes):
-    config = {"task": "pointer", "model": kind, "seed": 1, "data": None,
-              **task.TASK.settings(kind, ["hidden=16", "embedding=8", "points=5", *changes])}
-    return config, task.build(config, streams(1)["build"])
-
-
 @pytest.mark.parametrize("kind", task.MODELS)
-@pytest.mark.parametrize("score", ["additive", "location"])
-def test_thirty_steps_on_one_batch_lower_the_loss(kind, score):
-    config, net = small(kind, f"score={score}")
-    optimiser = task.TASK.optimiser(config | {"rate": 1e-2}, net)
-    batch = [Tensor(array) for array in task.batch(config | {"batch": 8}, np.random.default_rng(0), 1)]
-    losses = []
-    for _ in range(30):
-        optimiser.zero_grad()
-        loss, _ = task.loss(net, *batch)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert np.isfinite(losses).all() and losses[-1] < 0.9 * losses[0]
+@pytest.mark.parametrize("change", ["score=additive", "score=dot", "score=location", "encoder=lstm"])
+def test_thirty_steps_on_one_batch_lower_the_loss(kind, change):
+    found = losses(*tiny(kind, change), steps=30)
+    assert np.isfinite(found).all() and found[-1] < 0.9 * found[0]
+
+
+@pytest.mark.parametrize("kind", ["hull", "tour"])
+def test_in_another_order_the_same_points_get_the_same_answer(kind):
+    """The network sees no order: it points at the same points, whatever their numbers are."""
+    _, _, net = tiny(kind)
+    inputs, targets = task.problems(kind, np.random.default_rng(1), 3, 6)
+    shuffled = inputs[:, ::-1].copy()
+    places, weights = task.point(net, inputs, 4)
+    others, looks = task.point(net, shuffled, 4)
+    assert (others == inputs.shape[1] - 1 - places).all()
+    np.testing.assert_allclose(looks[..., ::-1], weights, atol=1e-5)
 
 
 def test_what_is_measured(monkeypatch):
@@ -114,8 +135,12 @@ def test_a_hull_that_begins_elsewhere_is_the_same_hull():
 @pytest.mark.parametrize("arguments, says", [
     (["--set", "points=1"], "points: got 1, expected 2 to 30"),
     (["--model", "tour", "--set", "points=13"], "points: got 13, expected 3 to 12"),
-    (["--data", "LICENSE"], "--data: got model sort, expected --model hull: the file holds hulls"),
-    (["--model", "hull", "--data", "LICENSE", "--steps", "1"], "LICENSE:1: expected `x1 y1 ... output i1 ... i1`"),
+    (["--model", "tour", "--set", "embedding=32"], "embedding: got 32, expected hidden="),
+    (["--model", "tour", "--set", "encoder=pyramid"], "encoder: got 'pyramid', expected one of lstm, attention"),
+    (["--data", "LICENSE"], "--data: got model sort, expected --model hull for a file of hulls, or --model tour"),
+    (["--model", "hull", "--data", "LICENSE", "--pretrained"], "LICENSE:1: expected `x1 y1 ... output i1 ... i1`"),
+    (["--model", "tour", "--data", "LICENSE", "--pretrained"], "LICENSE:1: expected `KEY : value`, a section or numbers"),
+    (["--model", "tour", "--data", "tests/tasks", "--pretrained"], "tests/tasks: expected files name.tsp of TSPLIB"),
 ])
 def test_what_cannot_be_is_one_line_and_code_2(arguments, says, capsys, tmp_path):
     assert main(["pointer", "--out", str(tmp_path / "run"), *arguments]) == 2
@@ -123,27 +148,49 @@ def test_what_cannot_be_is_one_line_and_code_2(arguments, says, capsys, tmp_path
     assert says in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("kind, name, bound", [("sort", "exact", 0.97), ("hull", "exact", 0.82),
-                                               ("tour", "over_optimum", 1.025)])
-def test_shipped_weights(kind, name, bound):
-    path = WEIGHTS / f"pointer-{kind}.npz"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not there: no weights are shipped")
-    assert path.stat().st_size < 2e6
-    net, config, _ = shipped(task.TASK, kind, WEIGHTS)
-    found = task.measure(kind, net, *task.problems(kind, np.random.default_rng(4), 500, config["points"]))[name]
+@pytest.mark.parametrize("kind, size, name, bound", [
+    ("sort", 10, "exact", 0.97), ("hull", 5, "exact", 0.85), ("hull", 10, "exact", 0.75), ("hull", 10, "area", 0.99),
+    ("tour", 5, "over_optimum", 1.02), ("tour", 10, "over_optimum", 1.06)])
+def test_shipped_weights(kind, size, name, bound):
+    net, _ = weights_of("pointer", kind)
+    found = task.measure(kind, net, *task.problems(kind, np.random.default_rng(4), 500, size))[name]
     assert found <= bound if kind == "tour" else found >= bound
+
+
+def test_shipped_weights_measure_a_file_of_hulls(tmp_path):
+    """Also of problems of several sizes in one file, each counted as often as it is there."""
+    lines = []
+    for n in (5, 5, 7):
+        points = np.random.default_rng(n + len(lines)).random((n, 2))
+        hull = [i + 1 for i in convex_hull(points)]
+        lines.append(" ".join(map(str, [*points.ravel(), "output", *hull, hull[0]])))
+    (tmp_path / "hulls.txt").write_text("\n".join(lines))
+    arguments = ["--model", "hull", "--pretrained", "--data", str(tmp_path / "hulls.txt"), "--quiet"]
+    assert main(["pointer", "--out", str(tmp_path / "run"), *arguments]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert [(row["length"], row["problems"]) for row in result["by_length"]] == [(5, 2), (7, 1)]
+    rows = result["by_length"]
+    assert result["metrics"]["area"] == pytest.approx((2 * rows[0]["area"] + rows[1]["area"]) / 3) and rows[0]["area"] > 0.9
+
+
+def test_shipped_weights_measure_instances_of_the_library(tmp_path):
+    cities = [(0, 0), (0, 3), (4, 3), (4, 0), (2, 5)]
+    text = "NAME: house\nTYPE: TSP\nDIMENSION: 5\nEDGE_WEIGHT_TYPE: EUC_2D\nNODE_COORD_SECTION\n"
+    (tmp_path / "house.tsp").write_text(text + "".join(f"{i} {x} {y}\n" for i, (x, y) in enumerate(cities, 1)) + "EOF\n")
+    arguments = ["pointer", "--model", "tour", "--pretrained", "--data", str(tmp_path), "--quiet", "--out"]
+    assert main([*arguments, str(tmp_path / "a")]) == 2                  # nobody told the length of its shortest tour
+    (tmp_path / "solutions").write_text("house : 16\n")
+    assert main([*arguments, str(tmp_path / "b")]) == 0
+    (row,) = json.loads((tmp_path / "b" / "result.json").read_text())["by_length"]
+    assert row["instance"] == "house" and row["optimum"] == 16 and 1 <= row["of_eight_views"] <= row["over_optimum"] < 1.5
 
 
 @pytest.mark.parametrize("kind", task.MODELS)
 def test_figures_hold_something(kind, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
-    from matplotlib.image import imread
-    config, net = small(kind)
-    trace = task.trace(net, config, np.random.default_rng(5))
+    task_, config, net = tiny(kind)
+    trace = task_.trace(net, config, np.random.default_rng(5))
     log = [{"step": 1, "train": {"loss": 2.0}}, {"step": 2, "train": {"loss": 1.0}},
            {"step": 2, "validation": {"exact": 0.5}}]
-    paths = task.figures(tmp_path, trace, log)
-    assert [path.stem for path in paths] == ["learning-curve", "pointers"]
-    for path in paths:
-        assert 0.005 < (imread(path)[..., :3].mean(axis=2) < 0.9).mean() < 0.95
+    paths = task_.figures(tmp_path, trace, log)
+    assert [path.stem for path in paths] == ["learning-curve", "pointers"] and all(map(holds_something, paths))

@@ -2,7 +2,6 @@
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +9,10 @@ import pytest
 from tasks import spell as task
 from tasks import writing
 from tasks.__main__ import main
-from tasks.runner import shipped
+from tests.tasks.attending import weights_of
 from tinyaug.data import cmudict, orthography
 
-WEIGHTS = Path(task.__file__).parent / "weights"
-
 pytestmark = pytest.mark.host            # the command line chooses the device itself
-trained = pytest.mark.skipif(not (WEIGHTS / "spell-rnn.npz").exists(),
-                             reason="spell-rnn.npz is not there: no weights are shipped")
-
 
 @pytest.mark.parametrize("written, right, n", [
     ("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("abc", "abc", 0), ("abc", "acb", 2), ("flaw", "lawn", 2)])
@@ -71,15 +65,12 @@ def test_a_file_that_is_no_dictionary_is_one_line_and_code_2(tmp_path, capsys):
     assert "words.txt:1: expected a word and its phones, got 'hello'" in error and error.count("\n") == 1
 
 
-@trained
 def test_shipped_weights_spell_unseen_words():
-    net, _, _ = shipped(task.TASK, "rnn", WEIGHTS)
-    assert (WEIGHTS / "spell-rnn.npz").stat().st_size < 2e6
+    net, _ = weights_of("spell", "rnn")
     pairs = orthography.words(np.random.default_rng(6), 300, testing=True)
     assert writing.exact(net, pairs, task.SOURCES, task.TARGETS) >= 0.97
 
 
-@trained
 def test_interactive_spells(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("Nate\n\n"))
     assert main(["spell", "--interactive"]) == 0

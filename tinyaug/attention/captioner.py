@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tinyaug import ops
 from tinyaug.attention.attend import attend
 from tinyaug.attention.hard import attend_hard
-from tinyaug.attention.scores import Additive
+from tinyaug.attention.scores import Additive, project
 from tinyaug.autograd import Tensor
 from tinyaug.nn import initialise
 from tinyaug.nn.cells import LSTM
@@ -51,16 +51,18 @@ class Captioner(Module):
 
     looks:   "soft", "hard" or "none"
     patch:   side of a patch in pixels; places: how many there are
+    depth:   layers that a patch goes through on its own; what is small and simple needs one
 
-    Deviation: the patches go through one layer, where the paper takes those of a network that was trained on ImageNet; the
+    Deviation: the patches go through few layers, where the paper takes those of a network that was trained on ImageNet; the
     output has no layer in between, and the doubly stochastic penalty is left out.
     """
 
-    def __init__(self, symbols, *, patch, channels, places, hidden, embedding, looks="soft", rng):
+    def __init__(self, symbols, *, patch, channels, places, hidden, embedding, looks="soft", depth=1, rng):
         if looks not in ("soft", "hard", "none"):
             raise ValueError(f"Captioner: looks {looks!r}, expected soft, hard or none")
         self.patch, self.looks = patch, looks
         self.see = Linear(patch * patch * channels, hidden, rng=rng)
+        self.deeper = [Linear(hidden, hidden, rng=rng) for _ in range(depth - 1)]
         self.places = Parameter(initialise.normal(rng, (places, hidden), 0.3))
         self.score = None if looks == "none" else Additive(hidden, hidden, hidden, rng=rng)
         self.words = Embedding(symbols, embedding, rng=rng)
@@ -69,9 +71,12 @@ class Captioner(Module):
 
     def begin(self, pictures):
         """(B, height, width, channels) -> the state from which `step` writes"""
-        values = ops.tanh(self.see(patches(pictures, self.patch)) + self.places)
+        values = self.see(patches(pictures, self.patch))
+        for layer in self.deeper:
+            values = layer(ops.relu(values))
+        values = ops.tanh(values + self.places)
         core = self.core.initial_state(pictures.shape[0])
-        return CaptionState(values, values if self.score is None else self.score.project(values), core, core.hidden)
+        return CaptionState(values, project(self.score, values), core, core.hidden)
 
     def look(self, state, noise=None):
         """z_t (B, H), weights (B, N) or None, and the Glance of a draw or None. noise: (B, 1, N), see `attend_hard`"""

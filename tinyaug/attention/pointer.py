@@ -7,12 +7,36 @@ from typing import Any, NamedTuple
 
 from tinyaug import ops
 from tinyaug.attention.attend import attend, masked
+from tinyaug.attention.scores import project
+from tinyaug.attention.transformer import Encoder
 from tinyaug.autograd import Tensor
 from tinyaug.nn import initialise
 from tinyaug.nn.layers import Linear
 from tinyaug.nn.module import Module, Parameter
 
-__all__ = ["Pointer", "PointerState"]
+__all__ = ["Pointer", "PointerState", "SetEncoder"]
+
+
+class SetEncoder(Module):
+    """Reads things that have no order: a Transformer's encoder without positions. Each has one vector in every order.
+
+    inputs: (B, N, H), mask: (B, N) or None -> (B, N, H) and a summary (B, H), their mean
+
+    Deviation: Vinyals 2015 reads points with an LSTM, for which each order of the same points is another input. Attention
+    over the points is the encoder of Kool, van Hoof, Welling 2019.
+    """
+
+    def __init__(self, width, heads, layers, *, rng):
+        self.layers = Encoder(width, heads, 2 * width, layers, rng=rng)
+        self.input_size = self.output_size = width
+
+    def forward(self, inputs, mask=None):
+        if mask is None:
+            values = self.layers(inputs)
+            return values, ops.mean(values, axis=1)
+        values = self.layers(inputs, ops.expand_dims(mask, 1))
+        real = ops.expand_dims(ops.astype(mask, values.dtype), -1)
+        return values, ops.sum(values * real, axis=1) / ops.sum(real, axis=1)
 
 
 class PointerState(NamedTuple):
@@ -21,7 +45,7 @@ class PointerState(NamedTuple):
     points: Tensor                    # (B, N, E) what may be pointed at, embedded
     values: Tensor                    # (B, N, H) the encoder's vectors
     keys: Tensor                      # (B, N, .) as the score's `project` gives them
-    glances: Any                      # (B, N, .) the same for the glimpse; None without one
+    glances: Any                      # (B, N, .) the same for the glimpse
     core: Any                         # of the decoder's core
     free: Tensor                      # (B, N) True where one may point
     first: Tensor                     # (B, E) what the decoder sees before it has pointed
@@ -32,7 +56,7 @@ class Pointer(Module):
 
         u_j = v . tanh(W_1 e_j + W_2 d_i),  p(C_i = j) = softmax(u)_j                        Vinyals 2015, section 2.3
 
-    encoder: maps (B, N, E) and a mask (B, N) to vectors (B, N, H) and a summary (B, H), as `Bidirectional` does
+    encoder: maps (B, N, E) to vectors (B, N, H) and a summary (B, H), as `Bidirectional` and `SetEncoder` do
     core:    a Core of E + H inputs: the point of the last step, and the summary
     score:   from the core's output to the encoder's vectors
     glimpse: a score with which the decoder first looks at everything, to point with what it saw beside its own output; None:
@@ -52,9 +76,9 @@ class Pointer(Module):
         free = ops.ones_like(embedded[:, :, 0]) > 0 if free is None else free
         values, summary = self.encoder(embedded)
         first = ops.broadcast_to(self.start, (points.shape[0], *self.start.shape))
-        glances = None if self.glimpse is None else self.glimpse.project(values)
         core = self.core.initial_state(points.shape[0])
-        return summary, PointerState(embedded, values, self.score.project(values), glances, core, free, first)
+        keys, glances = project(self.score, values), project(self.glimpse, values)
+        return summary, PointerState(embedded, values, keys, glances, core, free, first)
 
     def step(self, places, state):
         """places (B,): where it pointed last, or None at first -> logits (B, N), weights (B, N), state"""

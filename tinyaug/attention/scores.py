@@ -13,7 +13,7 @@ from tinyaug.nn import initialise
 from tinyaug.nn.layers import Linear
 from tinyaug.nn.module import Module, Parameter
 
-__all__ = ["dot", "scaled_dot", "cosine", "Score", "General", "Additive", "Concat", "Location"]
+__all__ = ["dot", "scaled_dot", "cosine", "project", "Score", "General", "Additive", "Concat", "Location"]
 
 EPSILON = 1e-8     # added to a squared length: a zero row's norm stays away from 0, that of a row of length 1 stays 1
 
@@ -38,6 +38,11 @@ def cosine(query, keys):
     query_length = ops.norm(query, axis=-1, keepdims=True, epsilon=EPSILON)                 # (..., Q, 1)
     key_length = ops.expand_dims(ops.norm(keys, axis=-1, epsilon=EPSILON), -2)              # (..., 1, N)
     return query @ ops.swapaxes(keys, -1, -2) / (query_length * key_length)
+
+
+def project(score, keys):
+    """The keys as a score wants them: a function, or None, takes them as they are."""
+    return score.project(keys) if isinstance(score, Score) else keys
 
 
 class Score(Module):

@@ -6,7 +6,8 @@
     p(symbol) = softmax(W_s h~_t)                                                            Luong 2015 eq. (6)
 
 The core is any Core, the score any score. What is fed: h~ of the step before ("input feeding", section 3.3), and at the
-first step, in its place, tanh of a linear map of the source's summary. Without input feeding that is fed at every step.
+first step, in its place, tanh of a linear map of the source's summary, or of a learned vector. Without input feeding that is
+fed at every step.
 
 Deviation: where Bahdanau's decoder attends with the state before the step, this one attends with the output of the step.
 """
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 
 from tinyaug import ops
 from tinyaug.attention.attend import attend
+from tinyaug.attention.scores import project
 from tinyaug.autograd import Tensor
+from tinyaug.nn import initialise
 from tinyaug.nn.layers import Embedding, Linear
-from tinyaug.nn.module import Module
+from tinyaug.nn.module import Module, Parameter
 
 __all__ = ["Source", "DecoderState", "Decoder", "Seq2Seq", "sequence_loss"]
 
@@ -47,21 +50,27 @@ class Decoder(Module):
     source_size: width of the source's vectors; size: of h~
     score:   of attention, from the core's output to the source's vectors; None: no attention, the baseline
     window:  see windows.py; None: global attention
+    summary: False: it begins with a learned vector, so that all it knows of the source has come through attention
+    deviation: of the symbols' vectors at first; of thousands of words 1.0, for each gets few steps of its own
     """
 
-    def __init__(self, symbols, core, *, embedding, source_size, size, score, window=None, input_feeding=True, rng):
+    def __init__(self, symbols, core, *, embedding, source_size, size, score, window=None, input_feeding=True, summary=True,
+                 deviation=0.1, rng):
         if core.input_size != embedding + size:
             raise ValueError(f"Decoder: core has input_size {core.input_size}, expected {embedding + size} "
                              f"(embedding {embedding} + feed {size})")
         self.symbols, self.input_feeding = symbols, input_feeding
         self.core, self.score, self.window = core, score, window
-        self.embedding = Embedding(symbols, embedding, rng=rng)
-        self.start = Linear(source_size, size, rng=rng)
+        self.embedding = Embedding(symbols, embedding, rng=rng, deviation=deviation)
+        self.start = Linear(source_size, size, rng=rng) if summary else Parameter(initialise.normal(rng, size, 0.1))
         self.combine = Linear(core.output_size + (source_size if score else 0), size, rng=rng)
         self.output = Linear(size, symbols, rng=rng)
 
     def initial_state(self, source):
-        feed = ops.tanh(self.start(source.summary))
+        if isinstance(self.start, Linear):
+            feed = ops.tanh(self.start(source.summary))
+        else:
+            feed = ops.broadcast_to(ops.tanh(self.start), (source.summary.shape[0], *self.start.shape))
         step = ops.reshape(ops.zeros_like(feed[:, 0]), (-1, 1, 1))
         return DecoderState(self.core.initial_state(feed.shape[0]), feed, step)
 
@@ -104,8 +113,7 @@ class Seq2Seq(Module):
             source = self.embed(source)
         values, *inner, summary = self.encoder(source, mask)
         mask = inner[0] if inner else mask
-        score = self.decoder.score
-        keys = score.project(values) if hasattr(score, "project") else values
+        keys = project(self.decoder.score, values)
         if mask is None:
             lengths = ops.sum(ops.ones_like(values[:, :, 0]), axis=1)
             return Source(keys, values, None, lengths, summary)

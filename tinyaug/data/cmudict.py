@@ -5,12 +5,10 @@ that begins with ;;;. Plain, gzip or xz. Stress (the digit of a vowel) is left o
 letters and apostrophes.
 """
 
-import gzip
-import lzma
 import re
-from pathlib import Path
 from zlib import crc32
 
+from tinyaug.data.files import lines
 from tinyaug.data.symbols import Alphabet
 
 __all__ = ["LETTERS", "PHONES", "read", "held_out"]
@@ -31,25 +29,20 @@ def read(path):
 
     raises: ValueError `file:line: expected ..., got ...` for a line that is no entry, an unknown phone, or no text
     """
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix, open)
-    found, number = {}, 0
-    try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                line = line.partition("#")[0].strip()
-                if not line or line.startswith(";;;"):
-                    continue
-                match = ENTRY.fullmatch(line)
-                if not match:
-                    raise ValueError(f"{path}:{number}: expected a word and its phones, got {line[:40]!r}")
-                word, phones = match[1].lower(), tuple(phone.rstrip("012") for phone in match[3].split())
-                for phone in phones:
-                    if phone not in PHONES.index:
-                        raise ValueError(f"{path}:{number}: expected phones of the ARPAbet, got {phone!r}")
-                if set(word) <= LETTERS.index.keys() and phones not in found.setdefault(word, []):
-                    found[word].append(phones)
-    except (UnicodeDecodeError, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}:{number + 1}: expected UTF-8 text, plain, gzip or xz, got {error}") from None
+    found = {}
+    for number, line in lines(path):
+        line = line.partition("#")[0].strip()
+        if not line or line.startswith(";;;"):
+            continue
+        match = ENTRY.fullmatch(line)
+        if not match:
+            raise ValueError(f"{path}:{number}: expected a word and its phones, got {line[:40]!r}")
+        word, phones = match[1].lower(), tuple(phone.rstrip("012") for phone in match[3].split())
+        for phone in phones:
+            if phone not in PHONES.index:
+                raise ValueError(f"{path}:{number}: expected phones of the ARPAbet, got {phone!r}")
+        if set(word) <= LETTERS.index.keys() and phones not in found.setdefault(word, []):
+            found[word].append(phones)
     if not found:
         raise ValueError(f"{path}: expected entries of the CMU dictionary, got none")
     return found

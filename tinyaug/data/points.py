@@ -4,14 +4,14 @@ Answers are indices; a hull runs counter-clockwise from its smallest index, a to
 its two directions, so that each problem has one right answer.
 """
 
-import gzip
-import lzma
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
-__all__ = ["convex_hull", "hull_area", "shortest_tour", "tour_length", "read_hulls"]
+from tinyaug.data.files import lines
+
+__all__ = ["convex_hull", "hull_area", "from_left", "distances", "tour_length", "nearest_tour", "shortest_tour",
+           "read_hulls"]
 
 
 def convex_hull(points):
@@ -49,19 +49,42 @@ def hull_area(points, corners):
     return abs(sum(a[0] * b[1] - a[1] * b[0] for a, b in sides)) / 2
 
 
-def tour_length(points, tour):
-    """Length of the closed tours (B, N) over points (B, N, 2)."""
-    corners = np.take_along_axis(points, tour[..., None], axis=1)
-    return np.sqrt(((corners - np.roll(corners, -1, axis=1)) ** 2).sum(-1)).sum(-1)
+def from_left(points, corners):
+    """A closed path, one list of indices, from its leftmost point on and counter-clockwise: one name for one polygon.
+
+    Whoever sees the points and not their numbers can know where it begins.
+    """
+    x, y = points[corners].T
+    area = x @ np.roll(y, -1) - y @ np.roll(x, -1)
+    path = list(corners) if area > 0 else list(corners)[::-1]
+    first = int(np.argmin(points[path][:, 0]))
+    return path[first:] + path[:first]
 
 
-def shortest_tour(points):
-    """The shortest closed tours (Held and Karp 1962), exact. points: (B, N, 2) -> (B, N) indices, N at most 13
+def distances(points):
+    """(..., N, 2) -> (..., N, N)"""
+    return np.sqrt(((points[..., :, None, :] - points[..., None, :, :]) ** 2).sum(-1))
+
+
+def tour_length(distance, tour):
+    """Length of the closed tours (B, N) by distances (B, N, N)."""
+    return distance[np.arange(len(tour))[:, None], tour, np.roll(tour, -1, axis=1)].sum(-1)
+
+
+def nearest_tour(distance):
+    """The baseline: from point 0 always on to the nearest one that is left. distance: (N, N) -> indices"""
+    tour = [0]
+    while len(tour) < len(distance):
+        tour.append(min(set(range(len(distance))) - {*tour}, key=distance[tour[-1]].__getitem__))
+    return tour
+
+
+def shortest_tour(distance):
+    """The shortest closed tours (Held and Karp 1962), exact. distance: (B, N, N) -> (B, N) indices, N at most 14
 
         C(S, j) = min over i in S, i != j, of C(S - {j}, i) + d(i, j)      from point 0 through all of S, ending in j
     """
-    batch, n, _ = points.shape
-    distance = np.sqrt(((points[:, :, None] - points[:, None]) ** 2).sum(-1))
+    batch, n, _ = distance.shape
     rows, others = np.arange(batch), range(1, n)
     cost = {(frozenset([j]), j): distance[:, 0, j] for j in others}
     before = {}
@@ -71,7 +94,7 @@ def shortest_tour(points):
                 ways = [i for i in chosen if i != j]
                 totals = np.stack([cost[chosen - {j}, i] + distance[:, i, j] for i in ways])
                 best = totals.argmin(0)
-                cost[chosen, j], before[chosen, j] = totals[best, rows], np.array(ways)[best]
+                cost[chosen, j], before[chosen, j] = totals[best, rows], np.array(ways, np.int8)[best]
     whole = frozenset(others)
     last = np.array(list(others))[np.stack([cost[whole, j] + distance[:, j, 0] for j in others]).argmin(0)]
     tours = np.zeros((batch, n), int)
@@ -90,14 +113,8 @@ def read_hulls(path):
 
     raises: ValueError `file:line: expected ..., got ...`
     """
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix, open)
-    try:
-        with opener(path, "rt") as file:
-            lines = file.read().splitlines()
-    except (UnicodeDecodeError, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: expected text, plain, gzip or xz, got {error}") from None
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in lines(path):
         left, word, right = line.partition("output")
         try:
             values, corners = [float(x) for x in left.split()], [int(i) - 1 for i in right.split()]
