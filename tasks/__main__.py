@@ -11,9 +11,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks import summary
 from tasks.task import OptionError, Task
 
-HELPERS = {"answering", "own_table", "pondering", "runner", "ship", "start", "sweep", "task", "wiki", "writing"}
+HELPERS = {"answering", "own_table", "pondering", "runner", "ship", "start", "summary", "sweep", "task", "wiki", "writing"}
 
 
 def names() -> list[str]:
@@ -39,8 +40,11 @@ def main(arguments: list[str], names: Callable[[], list[str]] = names, load: Cal
             print("usage: python -m tasks                     list the tasks\n"
                   "       python -m tasks TASK [options]      train, evaluate, draw\n"
                   "       python -m tasks TASK --help         the options, models and settings of a task\n"
+                  "       python -m tasks summary RUN ...     several runs in one table: solved of n, median, range\n"
                   f"tasks: {', '.join(names())}")
             return 0
+        if arguments[0] == "summary":
+            return summary.command(arguments[1:])
         if arguments[0] not in names():
             raise OptionError(f"got task {arguments[0]!r}, expected one of {', '.join(names())}")
         task = load(arguments[0])
