@@ -1,13 +1,19 @@
 """WikiTableQuestions by the command line: a small release is trained on and measured, and what is wrong with one is told."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks import tables as task
 from tasks import wiki
 from tasks.__main__ import main
+from tasks.runner import shipped
+from tinyaug import no_grad
 
+WEIGHTS = Path(task.__file__).parent / "weights"
+RELEASE = Path("../shared/data/wikitq/wikitq_train_and_tables.tar.xz")
 TEAMS = ("Rome", "Oslo", "Bonn", "Lima", "Cairo", "Delhi")
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
@@ -75,3 +81,19 @@ def test_a_ragged_table_of_the_release_is_told(release, capsys, tmp_path):
     assert main(["tables", "--data", str(release), "--out", str(tmp_path / "run"), "--steps", "2"]) == 2
     error = capsys.readouterr().err
     assert "csv/1-csv/0.csv: row 2: expected 2 columns, got 1" in error and error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_shipped_weights_do_what_the_page_says():
+    """On 200 questions of the development part: the page tells of all."""
+    if not RELEASE.exists():
+        pytest.skip("no ../shared/data/wikitq on this machine")
+    for cached in (wiki.release, wiki.examples):
+        cached.cache_clear()
+    model, config, _ = shipped(task.TASK, "wiki", WEIGHTS, data=RELEASE)
+    source, grids, test = wiki.release(str(RELEASE)), {}, []
+    for asked in source.questions(wiki.TEST)[::14]:
+        grid = grids.setdefault(asked.table, wiki.programs.Grid(source.table(asked.table)))
+        test.append((asked, grid, wiki.programs.prepare(grid, asked, search=False)))
+    with no_grad():
+        assert wiki.accuracy(model, config, test) > 0.3
