@@ -1,6 +1,6 @@
 """Logic: apply a list of gates to two bits, one after the other (Graves 2016, section 3.2).
 
-Every input is a program of several gates, ten in the paper, eight here, each of which needs what the one before it gave.
+Every input is a program of up to ten gates, each of which needs what the one before it gave.
 All of it is there at once, and a network that takes one step has to run it at a glance.
 
 The functions below are those that tasks/task.py describes; TASK, at the end, names them.
@@ -13,9 +13,9 @@ from tasks.task import Task
 from tinyaug.data.ponder import logic
 
 RECIPE = pondering.THINKING | {
-    "steps": 40000, "batch": 64, "validate_every": 1000, "enough": 0.01, "rate": 3e-3, "half_rate": 25000,
-    "clip_norm": 1.0, "growing": 12000, "practice": 14000, "gates": 8, "train_length": 3, "max_length": 10, "hidden": 80,
-    "limit": 9, "halting_bias": -3.0, "time_penalty": 0.01,
+    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 3e-3, "half_rate": 30000,
+    "clip_norm": 1.0, "growing": 24000, "practice": 6000, "gates": 10, "train_length": 3, "max_length": 10, "hidden": 80,
+    "limit": 13, "halting_bias": -3.0, "time_penalty": 0.005,
 }
 MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -41,7 +41,7 @@ def draw(config, rng, sequences, length, gates):
 def batch(config, rng, i):
     """Level k: 1 to k gates at an input. In practice the answer is due after a step to look, and more for more gates."""
     gates, terms = pondering.lesson(config, rng, i, 1, config["gates"],
-                                    lambda k: 1 - (-k * (config["limit"] - 1) // config["gates"]))
+                                    lambda k: 1 - (-k * (config["limit"] - 1) // config["gates"]), newest=0.5)
     length = int(rng.integers(1, min(config["train_length"], config["max_length"]) + 1))
     return *draw(config, rng, config["batch"], length, gates), terms
 
@@ -82,7 +82,7 @@ def figures(folder, trace, metrics):
 
 
 TASK = Task(
-    name="logic", title="apply up to eight gates to two bits, at each of up to ten inputs",
+    name="logic", title="apply up to ten gates to two bits, at each of up to ten inputs",
     paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.2",
     measures="share of sequences with a wrong answer, of answers wrong, steps, and their correlation with the gates",
     minutes=8, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,

@@ -105,7 +105,7 @@ def check(config):
         raise ValueError(f"ponder: got {config['ponder']!r}, expected one of {', '.join(CHOICES['ponder'])}")
 
 
-def lesson(config, rng, i, first, last, due=None):
+def lesson(config, rng, i, first, last, due=None, newest=0.0):
     """The curriculum: how hard the i-th batch is to be, on levels from `first` to `last`, and the terms of its loss.
 
     A level opens when its time has come: `first` at the start, `last` at step `growing`, the others evenly between. Those
@@ -114,12 +114,14 @@ def lesson(config, rng, i, first, last, due=None):
     is drawn.
 
     due: level -> the step after which the answer is due in practice; None: after the limit
+    newest: besides, this share of the batches is of the level that has opened last
     returns: the level, and `terms`
     """
     opens = {level: config["growing"] * (level - first) // max(1, last - first) for level in range(first, last + 1)}
     level = last
     if i < opens[last] or practises(config, i - opens[last]):
-        level = int(rng.choice([level for level, step in opens.items() if step <= i]))
+        ready = [level for level, step in opens.items() if step <= i]
+        level = ready[-1] if newest and rng.random() < newest else int(rng.choice(ready))
     return level, terms(config, i - opens[level], due and due(level))
 
 

@@ -145,6 +145,12 @@ def test_levels_open_one_by_one_each_is_practised_and_then_free():
     assert lessons(1, ponder="none") == {2: [0.5]} and list(lessons(1, growing=0)) == [2, 3, 4, 5, 6]
 
 
+def test_the_newest_level_comes_more_often_where_it_shall():
+    rng, config = np.random.default_rng(0), {"growing": 40, "practice": 10, "time_penalty": 0.5, "ponder": "act", "limit": 3}
+    levels = [pondering.lesson(config, rng, 20, 2, 6, newest=0.5)[0] for _ in range(600)]
+    assert abs(levels.count(4) / 600 - (0.5 + 0.5 / 3)) < 0.06 and set(levels) == {2, 3, 4}
+
+
 def test_in_practice_the_task_says_after_which_step_the_answer_is_due():
     found = lessons(40, due=lambda level: level // 2, practice=1000)
     assert {level: terms[2:].index(1) + 1 for level, terms in found.items()} == {2: 1, 3: 1, 4: 2, 5: 2, 6: 3}
