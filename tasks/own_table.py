@@ -60,9 +60,13 @@ def command(task, options, weights):
     if options.ask is None or options.csv is None:
         raise OptionError("--csv and --ask: got one of the two, expected a table and a question about it")
     try:
-        names, numbers, _, texts = tables.read_csv(options.csv)
-    except (tables.CSVError, OSError) as error:
+        names, numbers, titles, texts = tables.read_csv(options.csv)
+    except OSError as error:
+        raise OptionError(f"--csv {options.csv}: cannot be read ({error.strerror})") from None
+    except tables.CSVError as error:
         raise OptionError(f"--csv {error}") from None
+    if not names:
+        raise OptionError(f"--csv {options.csv}: got no column of numbers, expected at least one among {', '.join(titles)}")
     from tasks.runner import shipped
     wanted = options.model or ("one-column" if len(names) <= 1 else "five-columns")
     model, config, _ = shipped(task, wanted, weights)
@@ -73,18 +77,19 @@ def command(task, options, weights):
     question = understand(options.ask, names, tables.vocabulary(config["columns"]), kinds)
     filled = np.pad(numbers, ((0, 0), (0, config["columns"] - len(names))))
     own = [row[kinds[question.text]] if question.text else "" for row in texts]
+    title = titles[kinds[question.text]] if question.text else " "           # a name that no column has
     with no_grad():
         program = programs(model, config, [(question, filled, own, None)])[0]
     if any(step.column >= len(names) for step in program):
         program = [step._replace(column=min(step.column, len(names) - 1)) for step in program]
     found = execute(program, filled.tolist(), question.numbers, [text == question.text for text in own])
-    sql = to_sql(program, names, question.numbers, condition(question.text))
+    sql = to_sql(program, names, question.numbers, condition(question.text, title))
     shown = [filled[i, j] for i, j in found] if isinstance(found, list) else found
     print("answer: " + (", ".join(f"{x:g}" for x in shown) if isinstance(shown, list) else f"{shown:g}" if shown is not None
                         else "none, the program only selects rows"))
     for line in to_words(program, names, question.numbers, f"the text {question.text!r}"):
         print(f"  {line}")
     if sql is not None:
-        said = query(sql, names, numbers, own)
+        said = query(sql, names, numbers, own, title)
         print(f"SQL: {sql}\n{'agrees' if right(shown, said if isinstance(shown, list) else said[0]) else 'differs'}")
     return 0

@@ -23,6 +23,7 @@ from tinyaug.programmer.tables import (
     harden,
     log_likelihood,
     paper_loss,
+    quoted,
     to_sql,
     to_words,
 )
@@ -154,10 +155,10 @@ def programs(model, config, questions):
     return harden(read(model, config, questions)[0])
 
 
-def query(sql, names, numbers, texts):
-    """What sqlite3 answers. names: of the columns of numbers (R, C); texts: (R,), in a column of its own, "name" """
+def query(sql, names, numbers, texts, title="name"):
+    """What sqlite3 answers. names: of the columns of numbers (R, C); texts: (R,), in a column with that title"""
     with sqlite3.connect(":memory:") as base:
-        base.execute("CREATE TABLE data (" + ", ".join(f'"{name}" REAL' for name in names) + ', "name" TEXT)')
+        base.execute(f"CREATE TABLE data ({', '.join(f'{quoted(name)} REAL' for name in names)}, {quoted(title)} TEXT)")
         base.executemany(f"INSERT INTO data VALUES ({', '.join('?' * (len(names) + 1))})",
                          [(*map(float, row), str(text)) for row, text in zip(numbers, texts)])
         return [row[0] for row in base.execute(sql).fetchall()]
@@ -191,10 +192,10 @@ def measure(model, config, rng, templates, rows, limit, count):
     return {"exact": answered / count, "soft_agrees": alike / max(answered, 1), "sql_agrees": agreed / max(answered, 1)}
 
 
-def condition(text):
+def condition(text, title="name"):
     """A condition in SQL for the rows with that text."""
-    quoted = text.replace("'", "''")
-    return f"\"name\" = '{quoted}'"
+    escaped = text.replace("'", "''")
+    return f"{quoted(title)} = '{escaped}'"
 
 
 def validate(model, config, rng):

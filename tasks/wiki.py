@@ -10,6 +10,7 @@ from tinyaug import Tensor, ops
 from tinyaug.data import wiki_programs as programs
 from tinyaug.data.wikitables import Release, ReleaseError, matches
 from tinyaug.programmer.wiki import Read, WikiProgrammer, log_right
+from tinyaug.train.runs import say
 
 RECIPE = {"steps": 4000, "batch": 32, "validate_every": 250, "rate": 2e-3, "clip_norm": 1.0, "words": 4000,
           "word_dropout": 0.2, "dropout": 0.4, "width": 64, "hidden": 64}
@@ -38,7 +39,9 @@ def examples(path, split):
     """[(question, grid, Example)] of a split, with the right programs. It takes a few minutes for the training part."""
     try:
         source, grids, found = release(path), {}, []
-        for asked in source.questions(split):
+        questions = source.questions(split)
+        say(f"running all programs on the {len(questions):,} questions of {split}")
+        for asked in questions:
             if asked.table not in grids:
                 grids[asked.table] = programs.Grid(source.table(asked.table))
             grid = grids[asked.table]

@@ -25,7 +25,7 @@ def learning_curve(folder, metrics):
 
 def selections(folder, trace):
     """Operations, columns and numbers a step as colour; below, the table, and the rows that are selected after each step."""
-    steps, operations = len(trace["program"]), list(trace["operations"])
+    steps, operations = len(trace["operation"]), list(trace["operations"])
     values, columns = trace["values"], [f"c{j + 1}" for j in range(trace["values"].shape[1])]
     figure = plt.figure(figsize=(9, 6.5), layout="constrained")
     grid = figure.add_gridspec(2, 3, height_ratios=[1, 1.9], width_ratios=[len(operations), max(4, len(columns)), 4])

@@ -57,6 +57,9 @@ def test_a_question_is_understood_word_by_word():
     ("a,b,c,d,e,f\n1,2,3,4,5,6\n", "add up a", "got 6 columns of numbers, expected at most 5, as five-columns has learned"),
     ("a,b\n1,2\n3\n", "add up a", "t.csv:3: expected 2 columns (a, b), got 1"),
     ("a,b\n1,2\n3,4\n5,x\n", "add up a", "t.csv:4: column b: expected a number, got 'x'"),
+    ("a,b\n1,2\n3,4\n5,nan\n", "add up a", "t.csv:4: column b: expected a number, got 'nan'"),
+    ("a,A\n1,2\n", "add up a", "t.csv:1: column 2: expected a name of its own, got 'A'"),
+    ("a,b\nx,y\n", "add up a", "t.csv: got no column of numbers, expected at least one among a, b"),
 ])
 def test_what_is_not_understood_is_one_line_and_code_2(table, question, says, capsys, tmp_path):
     path = tmp_path / "t.csv"
@@ -78,6 +81,14 @@ def test_own_table_of_two_columns(capsys, tmp_path):
     assert main(["tables", "--csv", str(path), "--ask", question]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "answer: 20" and said[-1] == "agrees"
+
+
+def test_names_of_columns_are_quoted_in_sql_and_texts_stand_in_their_own_column(capsys, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("who's who,name,the \"\"price\n\"O'Neil\",1,10\nBob,2,20\n")
+    assert main(["tables", "--csv", str(path), "--ask", "list name where it says O'Neil"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "answer: 1" and said[-1] == "agrees" and '"who\'s who" = \'O\'\'Neil\'' in said[-2]
 
 
 @pytest.mark.parametrize("question, answer", [

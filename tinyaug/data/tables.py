@@ -120,7 +120,7 @@ def read_csv(path):
     """A table of a file whose first line names its columns. Columns of numbers are numbers, the others text.
 
     returns: names of the number columns, numbers (R, C), names of the text columns, texts (R, K) as lists
-    raises:  CSVError for ragged rows, text in a number column, or nothing to read
+    raises:  CSVError for ragged rows, text in a number column, names that are not there or not unique, or nothing to read
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
@@ -133,6 +133,10 @@ def read_csv(path):
     for line, row in lines[1:]:
         if len(row) != len(names):
             raise CSVError(f"{path}:{line}: expected {len(names)} columns ({', '.join(names)}), got {len(row)}")
+    small = [name.lower() for name in names]
+    for j, name in enumerate(names):
+        if not name or small.index(name.lower()) < j:
+            raise CSVError(f"{path}:{lines[0][0]}: column {j + 1}: expected a name of its own, got {name!r}")
     number, text = [], []
     for j in range(len(names)):
         good = [_number(row[j]) is not None for _, row in lines[1:]]
@@ -147,6 +151,7 @@ def read_csv(path):
 
 def _number(text):
     try:
-        return float(text.replace(",", "").strip())
+        value = float(text.replace(",", "").strip())
     except ValueError:
         return None
+    return value if np.isfinite(value) else None

@@ -13,7 +13,8 @@ from tinyaug.nn.layers import Embedding, Linear
 from tinyaug.nn.module import Module
 from tinyaug.programmer.programmer import NEVER, relative_error
 
-__all__ = ["OPERATIONS", "Instruction", "Selection", "Table", "TableProgrammer", "execute", "run_soft", "to_sql", "to_words"]
+__all__ = ["OPERATIONS", "Instruction", "Selection", "Table", "TableProgrammer", "answer_soft", "execute", "harden", "live",
+           "log_likelihood", "paper_loss", "quoted", "run_soft", "to_sql", "to_words"]
 
 OPERATIONS = ("sum", "count", "difference", "greater", "lesser", "and", "or", "assign", "reset", "match")
 STEPS = 4
@@ -257,7 +258,7 @@ def to_sql(program, names, numbers, text=None):
     """
     rows, scalars = ["1"], ["0.0"]
     for operation, column, pivot in program:
-        name, last, before = f'"{names[column]}"', rows[-1], rows[-2] if len(rows) > 1 else rows[-1]
+        name, last, before = quoted(names[column]), rows[-1], rows[-2] if len(rows) > 1 else rows[-1]
         scalars.append({"sum": f"(SELECT COALESCE(SUM({name}), 0.0) FROM data WHERE {last})",
                         "count": f"(SELECT COUNT(*) FROM data WHERE {last})",
                         "difference": f"({scalars[-3] if len(scalars) > 2 else scalars[0]} - {scalars[-1]})"
@@ -267,15 +268,33 @@ def to_sql(program, names, numbers, text=None):
                      "match": text or "0"}.get(operation, "0"))
     operation, column, _ = program[-1]
     if operation == "assign":
-        return f'SELECT "{names[column]}" FROM data WHERE {rows[-2]} ORDER BY rowid'
+        return f'SELECT {quoted(names[column])} FROM data WHERE {rows[-2]} ORDER BY rowid'
     return f"SELECT {scalars[-1]}" if operation in ("sum", "count", "difference") else None
 
 
+def quoted(name):
+    """The name of a column in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def live(program):
+    """The numbers of the steps that the answer depends on, in order."""
+    needed, open_ = set(), [len(program) - 1]
+    while open_:
+        step = open_.pop()
+        if step >= 0:
+            needed.add(step)
+            back = {"and": (1, 2), "or": (1, 2), "difference": (1, 3), "sum": (1,), "count": (1,), "assign": (1,)}
+            open_ += [step - k for k in back.get(program[step].operation, ())]
+    return sorted(needed)
+
+
 def to_words(program, names, numbers, text=None):
-    """A hard program in words, a step each."""
+    """A hard program in words, a line for each step that the answer depends on."""
     said = {"sum": "sum {c}", "count": "count the selected rows",
             "difference": "subtract the last scalar from that of three steps ago",
             "greater": "select rows with {c} > {n:g}", "lesser": "select rows with {c} < {n:g}",
             "and": "keep rows that were selected at both of the last two steps", "or": "take rows of either of the last two",
             "assign": "print {c} of the selected rows", "reset": "select all rows", "match": "select rows with {t}"}
-    return [said[operation].format(c=names[column], n=numbers[pivot], t=text) for operation, column, pivot in program]
+    steps = [program[step] for step in live(program)]
+    return [said[operation].format(c=names[column], n=numbers[pivot], t=text) for operation, column, pivot in steps]
