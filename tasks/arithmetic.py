@@ -222,7 +222,7 @@ def command(options, weights):
         numbers = np.array([float(part) for part in (options.numbers or "").split(",")])
     except ValueError:
         numbers = np.zeros(0)
-    if len(numbers) != count:
+    if len(numbers) != count or not np.isfinite(numbers).all():
         raise OptionError(f"--numbers: got {options.numbers}, expected {count} numbers, such as "
                           f"{','.join(map(str, range(1, count + 1)))}")
     from tasks.runner import shipped
@@ -232,6 +232,9 @@ def command(options, weights):
             program = programs(model, [tokens], count)[0]
     except ValueError as error:
         raise OptionError(f"--ask: {error}") from None
+    if tokens not in map(expressions.write, forms(count, {"unseen": 0})):
+        raise OptionError(f"--ask: got {options.ask!r}, expected an expression of x1, x2, ... in this order, each once, with "
+                          "blanks between signs and no parentheses but those that it needs")
     results, by_zero = execute(program, Tensor(numbers, dtype="float64"), OPERATIONS_HERE)
     print(f"program: {write(program, count)}")
     for step in by_zero:
