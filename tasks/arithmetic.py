@@ -233,8 +233,8 @@ def command(options, weights):
     except ValueError as error:
         raise OptionError(f"--ask: {error}") from None
     if tokens not in map(expressions.write, forms(count, {"unseen": 0})):
-        raise OptionError(f"--ask: got {options.ask!r}, expected an expression of x1, x2, ... in this order, each once, with "
-                          "blanks between signs and no parentheses but those that it needs")
+        raise OptionError(f"--ask: got {options.ask!r}, expected an expression of x1, x2, ... in this order, each once, "
+                          "with blanks between signs and no parentheses but those that it needs")
     results, by_zero = execute(program, Tensor(numbers, dtype="float64"), OPERATIONS_HERE)
     print(f"program: {write(program, count)}")
     for step in by_zero:
