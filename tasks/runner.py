@@ -31,6 +31,9 @@ def run(task: Task, options: argparse.Namespace, weights: Path) -> int:
     _refuse_combinations(task, options)
     try:
         to_device(np.zeros(1), options.device)
+    except RuntimeError as error:
+        raise OptionError(f"--{error}") from None
+    try:
         return pretrained(task, options, weights) if options.pretrained else trained(task, options)
     except (CheckpointError, RunError) as error:
         raise OptionError(str(error)) from None
@@ -40,10 +43,6 @@ def run(task: Task, options: argparse.Namespace, weights: Path) -> int:
     except OSError as error:        # a full disk: what was written before stands
         print(f"tasks: {error}; --resume goes on from the last checkpoint", file=sys.stderr)
         return 1
-    except RuntimeError as error:
-        if not str(error).startswith("device"):
-            raise
-        raise OptionError(f"--{error}") from None
 
 
 def _refuse_combinations(task: Task, options: argparse.Namespace) -> None:
