@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from viz.style import BLUE, INK, panels, plt, save
+from viz.style import BLUE, INK, ORANGE, panels, plt, save
 
 
 def all_figures(folder, trace, metrics):
@@ -12,14 +12,21 @@ def all_figures(folder, trace, metrics):
 
 
 def learning_curve(folder, metrics):
-    """Share of right answers at each validation."""
-    figure, ((axes,),) = panels(1, height=3.0, width=6.0)
-    name = next(key for key in ("exact", "accuracy") if any(key in record.get("validation", {}) for record in metrics))
-    checks = [(record["step"], record["validation"][name]) for record in metrics if "validation" in record]
-    axes.plot(*zip(*checks), color=BLUE, marker="o", markersize=3)
-    if name == "exact":
+    """Share of right answers at each validation, and of those, of soft programs that say the same; below, the loss."""
+    figure, ((axes,), (below,)) = panels(2, height=2.0, width=6.0, sharex=True)
+    checks = [(record["step"], record["validation"]) for record in metrics if "validation" in record]
+    labels = {"exact": "right answers", "accuracy": "right answers", "soft_agrees": "soft answers that agree"}
+    names = [name for name in labels if name in checks[0][1]]
+    for name, colour, mark in zip(names, (BLUE, ORANGE), "ox"):
+        axes.plot([step for step, _ in checks], [found[name] for _, found in checks], color=colour, marker=mark,
+                  markersize=4, label=labels[name])
+    if "exact" in names:
         axes.axhline(0.99, color=INK, linewidth=0.8, linestyle="--")
-    axes.set(ylim=(0, 1.05), xlabel="training step", ylabel="share of right answers", title="Learning to ask tables")
+    axes.set(ylim=(0, 1.05), ylabel="share", title="Learning to ask tables")
+    axes.legend(frameon=False, loc="lower right")
+    train = [(record["step"], record["train"]["misfit"]) for record in metrics if "train" in record]
+    below.semilogy(*zip(*train), color=BLUE, linewidth=1)
+    below.set(xlabel="training step", ylabel="loss, nats a question")
     return save(figure, folder, "learning-curve")
 
 
