@@ -194,7 +194,6 @@ def test_weights_that_are_shipped_show_what_the_run_showed(trained, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="tasks/weights/copy-ntm.npz is not there: no weights are shipped")
 def test_shipped_weights(tmp_path):
     """`--pretrained` trains nothing, reaches the bars of length 20 and 50, and draws what a run draws."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
