@@ -131,7 +131,7 @@ def answer_soft(scores, table):
     """The answer of the soft program: scalars (B,), and how surely each cell is printed (B, R, C).
 
         scalar = operation(sum) sum_T + operation(count) count_T + operation(difference) difference_T
-        cell(i, j) = operation(assign) col_T(j) rows_{T-1}(i)                                   NP, section 2.2
+        cell(i, j) = operation(assign) col_T(j) rows_{T-1}(i)                                   NP, outputs
     """
     choices = [Selection(*[ops.softmax(ops.expand_dims(score, 1)) for score in step]) for step in scores]
     rows, scalars = run_soft(choices, table)
@@ -141,10 +141,12 @@ def answer_soft(scores, table):
 
 
 def paper_loss(scores, table, scalar, cells, is_scalar):
-    """The loss of the paper: of the soft answer, Huber for a scalar, and 50 times the cross-entropy of cells, (B,).
+    """The loss of the paper: of the soft answer, Huber for a scalar, and lambda times the cross-entropy of cells, (B,).
 
-        a^2 / 2 where a = |scalar - y| <= delta, else delta a - delta^2 / 2, with delta 1              NP eq. (1)
-        - 50 / (R C) sum_ij y(i, j) log cell(i, j) + (1 - y(i, j)) log(1 - cell(i, j))                NP eq. (2)
+        a^2 / 2 where a = |scalar - y| <= delta, else delta a - delta^2 / 2              NP, training objective
+        - lambda / (R C) sum_ij y(i, j) log cell(i, j) + (1 - y(i, j)) log(1 - cell(i, j))
+
+    delta is 1, and lambda 50, that of the paper's successor (Neelakantan et al. 2016).
     """
     found, shown = answer_soft(scores, table)
     a = abs(found - scalar)
