@@ -14,6 +14,7 @@ from tinyaug.record import record
 from tinyaug.record.recomputed import recomputed
 
 RATE = 1e-4
+SEGMENT = 8        # time steps; fewer than sqrt(241), as the program of a segment takes memory, too
 
 
 def sizes(options, **changed):
@@ -74,18 +75,17 @@ def recorded(config, inputs, targets, passes=None):
 
 
 def in_segments(config, inputs, targets):
-    """The plain definition in segments of sqrt(T) time steps, whose inside the backward pass computes again."""
+    """The plain definition in segments of time steps, whose inside the backward pass computes again."""
     model = build(config)
     optimiser = task.optimiser(config, model)
     segment = recomputed(lambda xs, state: unroll(model, xs, state), model.parameters())
-    size = round(len(inputs) ** 0.5)
     inputs, targets = Tensor(inputs), Tensor(targets)
 
     def step():
         optimiser.zero_grad()
         state, outputs = model.initial_state(inputs.shape[1]), []
-        for start in range(0, len(inputs), size):
-            y, state = segment(inputs[start:start + size], state)
+        for start in range(0, len(inputs), SEGMENT):
+            y, state = segment(inputs[start:start + SEGMENT], state)
             outputs.append(y)
         outputs = ops.concatenate(outputs, axis=0)[-len(targets):]
         ops.binary_cross_entropy_with_logits(outputs, targets).backward()
