@@ -23,14 +23,14 @@ def looks(folder, trace, title):
         axes.set_axis_off()
     pictures = trace["pictures"]
     if pictures.shape[-1] == 1:                             # white on black: as ink on paper
-        pictures = 1 - np.repeat(pictures, 3, axis=-1)
+        pictures = 1 - np.repeat(np.clip(pictures, 0, 1), 3, axis=-1)
     for i, (row, picture) in enumerate(zip(grid, pictures)):
         row[0].imshow(picture, aspect="equal")
         row[0].set_title("picture")
         for axes, word, weights in zip(row[1:], trace[f"output_{i}"], trace[f"attention_{i}"]):
             size = picture.shape[0] // weights.shape[0]
             light = np.kron(weights / weights.max(), np.ones((size, size)))[..., None]
-            axes.imshow(0.9 - (0.9 - picture) * (0.1 + 0.9 * light), aspect="equal", vmin=0, vmax=1)
+            axes.imshow(np.clip(0.9 - (0.9 - picture) * (0.1 + 0.9 * light), 0, 1), aspect="equal")
             axes.imshow(light[..., 0], cmap="Oranges", alpha=0.35, vmin=0, vmax=1, aspect="equal")
             axes.set_title(f"{word} {weights.max():.0%}")
     figure.suptitle(title)

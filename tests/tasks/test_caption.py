@@ -6,7 +6,7 @@ import pytest
 from tasks import caption as task
 from tests.attention import loops
 from tests.nn.models import check_module, randomised
-from tests.tasks.attending import holds_something, losses, small, weights_of, write_idx
+from tests.tasks.attending import data, holds_something, losses, small, weights_of, write_idx
 from tinyaug import Tensor, no_grad, using_dtype
 from tinyaug.attention.captioner import Captioner, patches
 from tinyaug.data import mnist
@@ -160,3 +160,11 @@ def test_a_canvas_has_the_digits_where_its_sentence_says(digits):
             assert mnist.ROWS.index(words[1]) * 3 + mnist.COLUMNS.index(words[2]) == cell
             assert cells[cell] == pytest.approx((2 + 2 * mnist.NAMES.index(words[0])) * 12 / 4, rel=0.2)
         assert (np.delete(cells, pair.source) < 6).all()
+
+
+def test_shipped_weights_name_digits_that_were_never_seen():
+    path = data("mnist")
+    net, config = weights_of("caption", "soft", data=path)
+    pictures, pairs = task.scenes(config, np.random.default_rng(4), 400, True)
+    found = task.measure(config, net, pictures, pairs)
+    assert found["exact"] >= 0.94 and found["on_object"] >= 0.9

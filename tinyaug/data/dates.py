@@ -13,7 +13,7 @@ __all__ = ["SOURCES", "TARGETS", "dates", "numerals", "words_of", "held_out"]
 
 MONTHS = ("january february march april may june july august september october november december").split()
 DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-FIRST, COUNT = date(1600, 1, 1), 292_194            # to 31 December 2399: eight centuries, so no digit can be guessed
+FIRST, COUNT = date(1000, 1, 1), 3_287_182          # to 31 December 9999, so that no digit can be guessed
 FORMATS = ("{d} {month} {y}", "{month} {d}, {y}", "{dth} of {month} {y}", "{weekday}, {d} {mon} {y}", "{mon} {dth}, {y}",
            "{y} {month} {d}", "{weekday} {month} {dth} {y}", "{d}.{m}.{y}", "{d} {mon} {y}", "{dd}.{mm}.{y}", "{y}/{m}/{d}",
            "the {dth} of {mon}, {y}")

@@ -81,7 +81,8 @@ def canvases(rng, n, images, labels, turn=False):
     """pictures (n, 42, 42, 1) in 0 .. 1 and n Pairs: the cells, and the words "seven top left three middle right".
 
     One or two digits, each in a cell of its own, up to three of its 28 pixels off the middle; then two by two pixels become
-    one. The upper digit is named first, of one row the left one. turn: see `turned`
+    one. The upper digit is named first, of one row the left one. The places of a Pair are those of the
+    digits' names: where one stands may be known from before. turn: see `turned`
     """
     side = 2 * CELL * GRID
     pictures, pairs = np.zeros((n, side + 8, side + 8), np.float32), []
@@ -96,6 +97,6 @@ def canvases(rng, n, images, labels, turn=False):
             top, left = 2 * CELL * row + down, 2 * CELL * column + right
             picture[top:top + 2 * CELL, left:left + 2 * CELL] += image
             words += [NAMES[label], ROWS[row], COLUMNS[column]]
-        pairs.append(Pair(cells, words, [{cell} for cell in cells for _ in range(3)]))
+        pairs.append(Pair(cells, words, [where for cell in cells for where in ({cell}, None, None)]))
     pictures = np.minimum(pictures[:, 4:-4, 4:-4], 1)
     return pictures.reshape(n, GRID * CELL, 2, GRID * CELL, 2).mean(axis=(2, 4))[..., None], pairs
