@@ -35,7 +35,7 @@ TESTS = 400             # questions of a test
 LONGER, LARGER = 4, 10  # tables of the test: so many times the rows, and the numbers
 
 # Tolerance, rate and entropy were chosen on seeds 101 to 103; docs/tables.md tells what else was tried.
-ONE = {"steps": 3000, "batch": 32, "validate_every": 250, "rate": 1e-2, "clip_norm": 1.0,
+ONE = {"steps": 4000, "batch": 32, "validate_every": 250, "rate": 1e-2, "clip_norm": 1.0,
        "gradient_noise": 0.0, "columns": 1, "rows": 30, "limit": 10,
        "tolerance": 0.001, "entropy": 0.0, "width": 24, "hidden": 32}
 MODELS = {"one-column": ONE, "five-columns": ONE | {"columns": 5}, "paper-loss": ONE | {"rate": 3e-3}, "wiki": wiki.RECIPE}
@@ -200,7 +200,7 @@ def condition(text, title="name"):
 
 def validate(model, config, rng):
     """On the longer tables: there a soft answer has to be surer to be as good as the hard one."""
-    found = measure(model, config, rng, tables.TEMPLATES, LONGER * config["rows"], LARGER * config["limit"], 200)
+    found = measure(model, config, rng, tables.TEMPLATES, LONGER * config["rows"], LARGER * config["limit"], TESTS)
     return found | {"done": min(found.values()) == 1.0}
 
 
@@ -221,8 +221,8 @@ def targets(config, result):
     bound = BARS[config["model"]]
     trained, longer, text = result["by_length"]
     bars = {"exact": (trained["exact"], bound), "exact_longer_larger": (longer["exact"], bound),
-            "exact_text_match": (text["exact"], 0.98), "soft_agrees": (trained["soft_agrees"], 0.99),
-            "sql_agrees": (longer["sql_agrees"], 0.99)}
+            "exact_text_match": (text["exact"], 0.98)}
+    bars |= {name: (min(row[name] for row in result["by_length"]), 0.99) for name in ("soft_agrees", "sql_agrees")}
     return {name: {"value": value, "bound": bound, "reached": bool(value >= bound)} for name, (value, bound) in bars.items()}
 
 
