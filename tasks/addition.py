@@ -12,9 +12,9 @@ from tasks.task import Task
 from tinyaug.data.ponder import addition
 
 RECIPE = pondering.THINKING | {
-    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.02, "rate": 3e-3, "half_rate": 20000,
-    "clip_norm": 1.0, "growing": 5000, "practice": 8000, "digits": 3, "numbers": 3, "hidden": 96,
-    "limit": 5, "halting_bias": -3.0, "time_penalty": 0.01,
+    "steps": 36000, "batch": 32, "validate_every": 1000, "enough": 0.0, "rate": 3e-3, "half_rate": 20000,
+    "clip_norm": 1.0, "growing": 5000, "practice": 4000, "digits": 3, "numbers": 3, "hidden": 96,
+    "limit": 5, "halting_bias": -3.0, "time_penalty": 0.2,
 }
 MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -53,12 +53,29 @@ def digits_of(inputs):
     return inputs.sum(axis=-1)
 
 
+def carries_of(inputs):
+    """How often a digit is carried when a number is added to the sum before: (T, B). Each carry makes all digits 9 less."""
+    powers = 10 ** np.arange(inputs.shape[-1] // 10)
+    numbers = inputs.reshape(*inputs.shape[:-1], -1, 10) @ np.arange(10) @ powers
+    totals = numbers.cumsum(axis=0)
+
+    def all_digits(x):
+        return sum(x // 10 ** k % 10 for k in range(len(powers) + 2))
+
+    return (all_digits(totals - numbers) + all_digits(numbers) - all_digits(totals)) / 9
+
+
 def measure(model, config, rng, length, sequences):
-    """Of sequences of one length: the share with a wrong sum and that of wrong digits, and the steps."""
+    """Of sequences of one length: the share with a wrong sum and that of wrong digits, and the steps: mean of those with an
+    answer, at the first number, which has none, and at the last by its digits; and how there digits and carries matter."""
     inputs, targets = draw(config, rng, sequences, length, config["digits"])
     wrong, due, steps = pondering.answers(model, inputs, targets)
+    last, digits = steps[-1], digits_of(inputs)[-1]
     return {"length": length, "error": float(wrong.any(axis=(0, 2)).mean()), "digit_error": float(wrong.sum() / due.sum()),
-            "steps": float(steps[1:].mean()), "correlation": pondering.correlation(steps[1:], digits_of(inputs[1:]))}
+            "steps": float(steps[1:].mean()), "steps_first": float(steps[0].mean()),
+            **{f"steps_last_{n}": float(last[digits == n].mean()) for n in range(1, config["digits"] + 1)},
+            "correlation": pondering.correlation(last, digits),
+            "correlation_with_carries": pondering.correlation(last, carries_of(inputs)[-1])}
 
 
 validate, evaluate = pondering.judged(measure, lambda config: range(2, config["numbers"] + 1), 200, 1000)
@@ -86,7 +103,7 @@ def figures(folder, trace, metrics):
 TASK = Task(
     name="addition", title="say the sum of all numbers so far, of up to three digits each",
     paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.3",
-    measures="share of sequences with a wrong digit, of digits wrong, steps, and their correlation with the digits",
+    measures="share of sequences with a wrong digit, of digits wrong, steps, and their correlation with digits and carries",
     minutes=6, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
     optimiser=pondering.optimiser, rate=pondering.rate, validate=validate, evaluate=evaluate, targets=targets,
     trace=trace, figures=figures, check=check, options=sweep.options, command=sweep.command("addition"),

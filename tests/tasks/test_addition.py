@@ -30,3 +30,14 @@ def test_measure_counts_sequences_digits_and_steps():
     row = task.measure(oracle, config, np.random.default_rng(3), 3, 40)
     assert row["error"] == pytest.approx(2 / 40) and row["digit_error"] == pytest.approx(3 / (40 * 2 * 4))
     assert row["correlation"] == pytest.approx(1) and row["steps"] == pytest.approx(task.digits_of(inputs[1:]).mean())
+    assert [row[f"steps_last_{n}"] for n in (1, 2, 3)] == [1, 2, 3] and row["steps_first"] > 50
+
+
+def test_carries():
+    """95 + 7: two; 102 + 98: two; 200 + 5: none."""
+    numbers = [[5, 9], [7], [8, 9], [5]]
+    inputs = np.zeros((4, 1, 30))
+    for t, digits in enumerate(numbers):
+        for place, digit in enumerate(digits):
+            inputs[t, 0, 10 * place + digit] = 1
+    assert task.carries_of(inputs)[:, 0].tolist() == [0, 2, 2, 0]
