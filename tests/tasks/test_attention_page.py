@@ -1,4 +1,4 @@
-"""docs/attention-tasks.md has the recipes and the bars that run."""
+"""docs/attention-tasks.md and docs/seeing.md have the recipes and the bars that run."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from tasks.__main__ import load
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "attention-tasks.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = "\n".join((DOCS / name).read_text() for name in ("attention-tasks.md", "seeing.md"))
 METRICS = {
     "translate": ["exact_dates", "exact_numbers", "places_dates", "places_numbers"],
     "sequence": ["exact_copy", "exact_reverse", "exact_sort", "exact_addition"],
