@@ -121,7 +121,7 @@ def test_scheduled_sampling_feeds_the_share_that_is_asked_for():
     assert own.dtype == bool and abs(own.mean() - 0.25) < 0.03
 
 
-@pytest.mark.parametrize("name, model", [("translate", "rnn"), ("sequence", "rnn")])
+@pytest.mark.parametrize("name, model", [("translate", "rnn"), ("sequence", "rnn"), ("sequence", "transformer")])
 def test_shipped_weights_reach_the_bars(name, model):
     net, _ = weights_of(name, model)
     rng = np.random.default_rng(5)
