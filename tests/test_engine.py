@@ -115,6 +115,21 @@ def test_gradients_of_something_in_the_middle():
     np.testing.assert_allclose(gradients(c, [b])[0].numpy(), [6, 12])
 
 
+def test_a_backward_pass_that_broke_leaves_nothing_for_the_next():
+    def interrupt(phase, name, *_):
+        if (phase, name) == ("backward", "exp"):
+            raise KeyboardInterrupt
+
+    a = leaf([1.0, 2.0])
+    y = (ops.exp(a) * ops.tanh(a) + a * 3).sum()
+    with pytest.raises(KeyboardInterrupt), observe(interrupt):
+        y.backward(retain_graph=True)
+    assert a.grad is None
+    y.backward()
+    x = a.numpy()
+    np.testing.assert_allclose(a.grad.numpy(), np.exp(x) * (np.tanh(x) + 1 - np.tanh(x) ** 2) + 3)
+
+
 # what is refused
 
 
