@@ -37,7 +37,7 @@ def folder(path, **files):
 
 def test_a_folder_of_two_languages(tmp_path):
     path = folder(tmp_path, train_en="A dog.\nA cat.\n", train_fr_gz="Un chien.\nUn chat.\n", val_en_xz="Hello\n",
-                  val_fr="Salut\n", train_de="Ein Hund.\nEine Katze.\n", val_de="Hallo\n")
+                  val_fr="Salut\n", train_de="Ein Hund.\nEine Katze.\n", val_de="Hallo\n", test_2018_en="Bye.\n")
     assert parallel.read(path, "en", "fr") == {"train": [("A dog.", "Un chien."), ("A cat.", "Un chat.")],
                                                "val": [("Hello", "Salut")]}
     assert parallel.read(path, "fr", "de")["val"] == [("Salut", "Hallo")]
@@ -51,8 +51,8 @@ def test_a_file_of_pairs(tmp_path):
 @pytest.mark.parametrize("files, says", [
     (dict(train_en="a\nb\n", train_fr="c\n"), "train.en:2: expected as many lines as in its partner, got 2 in train.en"),
     (dict(train_en="a\nb\n", train_fr="c\n \n"), "train.fr:2: expected a sentence, got ' '"),
-    (dict(train_en="a\n", val_fr="c\n"), "expected train.fr beside it, got none"),
-    (dict(train_fr="a\n"), "expected files set.en and set.fr, such as train.en.gz, got none"),
+    (dict(train_en="a\n", val_fr="c\n"), "expected files set.en and set.fr, such as train.en.gz and train.fr.gz, got none"),
+    (dict(train_fr="a\n"), "got none of the same name"),
 ])
 def test_files_that_do_not_fit_together_are_named(tmp_path, files, says):
     with pytest.raises(ValueError) as error:

@@ -95,7 +95,7 @@ def test_thirty_steps_on_one_batch_lower_the_loss(folder, model):
     (["--set", "forget=1"], "forget: got 1.0, expected 0 .. 1, less than 1"),
     (["--set", "target=en"], "target: got 'en', expected another language than the source's"),
     (["--data", "LICENSE"], "LICENSE:1: expected `sentence <tab> translation`"),
-    (["--data", "docs"], "docs: expected files set.en and set.fr, such as train.en.gz, got none"),
+    (["--data", "docs"], "docs: expected files set.en and set.fr, such as train.en.gz and train.fr.gz, got none"),
 ])
 def test_what_cannot_be_is_one_line_and_code_2(arguments, says, capsys, tmp_path):
     assert main(["translate", "--out", str(tmp_path / "run"), *arguments]) == 2

@@ -49,8 +49,9 @@ def vocabulary(sentences, most):
 def read(path, source, target):
     """{set: [(sentence, translation)]}, of Multi30k "train", "val", "test_2016_flickr" and so on, of Tatoeba "all".
 
-    path: a folder of files `set.language` (also gzip or xz), or a file of lines `sentence <tab> translation`
-    raises: ValueError, with file and line, where a file has no partner, the two differ in length, or a sentence is empty
+    path: a folder of files `set.language` (also gzip or xz), or a file of lines `sentence <tab> translation`; a set in one
+          language alone is left out
+    raises: ValueError, with file and line, where two files differ in length, a sentence is empty, or there is no set
     """
     path = Path(path)
     if not path.is_dir():
@@ -58,13 +59,11 @@ def read(path, source, target):
     files = {language: {match[1]: file for file in sorted(path.iterdir())
                         if (match := re.fullmatch(rf"(.+)\.{re.escape(language)}{SUFFIX}", file.name))}
              for language in (source, target)}
-    if not files[source]:
-        raise ValueError(f"{path}: expected files set.{source} and set.{target}, such as train.{source}.gz, got none")
-    for name in sorted(files[source].keys() ^ files[target].keys()):
-        have = files[source].get(name) or files[target][name]
-        missing = target if name in files[source] else source
-        raise ValueError(f"{have}: expected {name}.{missing} beside it, got none")
-    return {name: _aligned(files[source][name], files[target][name]) for name in files[source]}
+    both = [name for name in files[source] if name in files[target]]
+    if not both:
+        raise ValueError(f"{path}: expected files set.{source} and set.{target}, such as train.{source}.gz and "
+                         f"train.{target}.gz, got none of the same name")
+    return {name: _aligned(files[source][name], files[target][name]) for name in both}
 
 
 def _aligned(first, second):
