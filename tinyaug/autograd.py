@@ -54,36 +54,32 @@ class Node:
     __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock", "arrived")
 
 
-def _tensor(data, op, inputs, keywords, vjp):
-    """The Tensor of an op's result, with the Node that remembers the op if there is a vjp to remember."""
-    y = _new(Tensor)
-    y.data, y.grad = data, None
-    if vjp is None:
-        y.source, y.requires_grad = None, False
-        return y
-    y.source = node = _new(Node)
-    y.requires_grad = True
+def _node(op, inputs, keywords, vjp):
+    """The Node that remembers an op."""
+    node = _new(Node)
     node.op, node.inputs, node.keywords, node.vjp = op, inputs, keywords, vjp
     node.shapes = node.arrived = None
     node.clock = tick()
     if _recorder is not None:
         _recorder.made(node)
-    return y
+    return node
 
 
 def _result(xp, kind, op, inputs, keywords, arrays, result, vjp):
     """What an op gives back: a Tensor, or a tuple of them where its body gave several arrays."""
+    node = None if vjp is None else _node(op, inputs, keywords, vjp)
+    if type(result) is kind and not observers:
+        return wrap(result, node is not None, node)
     several = type(result) is tuple
     results = [r if type(r) is kind else xp.asarray(r) for r in (result if several else (result,))]
-    first = _tensor(results[0], op, inputs, keywords, vjp)
     if observers:
-        tell("forward", op.__name__, first.source, tuple(arrays), tuple(results))
+        tell("forward", op.__name__, node, tuple(arrays), tuple(results))
     if not several:
-        return first
-    if vjp is None:
+        return wrap(results[0], node is not None, node)
+    if node is None:
         return tuple([wrap(r, False, None) for r in results])
-    first.source.shapes = [r.shape for r in results]
-    return tuple([wrap(r, True, (first.source, i)) for i, r in enumerate(results)])
+    node.shapes = [r.shape for r in results]
+    return tuple([wrap(r, True, (node, i)) for i, r in enumerate(results)])
 
 
 def node_of(op, inputs, results, vjp):
@@ -154,8 +150,6 @@ def op(*, examples, constant=(), adapt=None):
                 raise named(error, body, arrays, keywords) from error
             if not (tracked and _tracking):
                 vjp = None
-            if type(result) is kind and not observers:
-                return _tensor(result, apply, args, keywords, vjp)
             return _result(xp, kind, apply, args, keywords, arrays, result, vjp)
 
         # the fast ways: what `general` does for one or two Tensors of one dtype on one device, less what cannot happen
@@ -203,9 +197,7 @@ def op(*, examples, constant=(), adapt=None):
                 raise named(error, body, [data], keywords) from error
             if not (x.requires_grad and _tracking):
                 vjp = None
-            if type(result) is not kind:
-                return _result(NAMESPACES[kind], kind, apply, (x,), keywords, [data], result, vjp)
-            return _tensor(result, apply, (x,), keywords, vjp)
+            return _result(NAMESPACES[kind], kind, apply, (x,), keywords, [data], result, vjp)
 
         @wraps(body)
         def binary(x, y, *rest):
