@@ -143,9 +143,7 @@ def trace(model, config, rng):
     return found
 
 
-def figures(folder, trace, metrics):
-    from viz import caption as draw
-    return draw.all_figures(folder / "figures", trace, metrics)
+figures = writing.drawn_by("caption")
 
 
 TASK = Task(

@@ -140,9 +140,7 @@ def trace(model, config, rng):
     return found
 
 
-def figures(folder, trace, metrics):
-    from viz import judge as draw
-    return draw.all_figures(folder / "figures", trace, metrics)
+figures = writing.drawn_by("judge")
 
 
 TASK = Task(

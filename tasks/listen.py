@@ -164,9 +164,7 @@ def trace(model, config, rng):
     return found | {"rate": np.array(audio.RATE)}
 
 
-def figures(folder, trace, metrics):
-    from viz import listen as draw
-    return draw.all_figures(folder / "figures", trace, metrics)
+figures = writing.drawn_by("listen")
 
 
 def option(add):

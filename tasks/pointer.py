@@ -228,9 +228,7 @@ def trace(model, config, rng):
     return {"inputs": inputs, "targets": right, "places": places, "weights": weights, "problem": np.array(config["model"])}
 
 
-def figures(folder, trace, metrics):
-    from viz import pointer as draw
-    return draw.all_figures(folder / "figures", trace, metrics)
+figures = writing.drawn_by("pointer")
 
 
 def settle(options, weights):

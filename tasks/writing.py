@@ -5,6 +5,8 @@ A task hands in its alphabets and a function that draws Pairs (see tinyaug/data/
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 
 from tasks.task import OptionError
@@ -238,6 +240,13 @@ def figures(folder, trace, metrics, title):
     """The alignments of the trace, and how it was learned."""
     from viz import attention as draw
     return draw.all_figures(folder / "figures", trace, metrics, title)
+
+
+def drawn_by(name):
+    """The figures of a task: those of viz/NAME.py, which needs matplotlib only when something is drawn."""
+    def figures(folder, trace, metrics):
+        return import_module(f"viz.{name}").all_figures(folder / "figures", trace, metrics)
+    return figures
 
 
 def parts(names):
