@@ -13,7 +13,7 @@ from tasks.task import Task
 from tinyaug.data.ponder import logic
 
 RECIPE = pondering.THINKING | {
-    "steps": 60000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 3e-3, "half_rate": 30000,
+    "steps": 130000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 3e-3, "half_rate": 30000,
     "clip_norm": 1.0, "growing": 24000, "practice": 6000, "gates": 10, "train_length": 3, "max_length": 10, "hidden": 80,
     "limit": 13, "halting_bias": -3.0, "time_penalty": 0.005,
 }
@@ -85,7 +85,7 @@ TASK = Task(
     name="logic", title="apply up to ten gates to two bits, at each of up to ten inputs",
     paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.2",
     measures="share of sequences with a wrong answer, of answers wrong, steps, and their correlation with the gates",
-    minutes=8, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
+    minutes=21, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
     optimiser=pondering.optimiser, rate=pondering.rate, validate=validate, evaluate=evaluate, targets=targets,
     trace=trace, figures=figures, check=check, options=sweep.options, command=sweep.command("logic"),
 )

@@ -104,7 +104,7 @@ TASK = Task(
     name="parity", title="tell whether the number of +1 in a vector is odd",
     paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.1",
     measures="share of vectors wrong, steps, and how both depend on the number of elements that are not 0",
-    minutes=3, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
+    minutes=1, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
     optimiser=pondering.optimiser, rate=pondering.rate, validate=validate, evaluate=evaluate, targets=targets,
     trace=trace, figures=figures, check=check, options=sweep.options, command=sweep.command("parity"),
 )
