@@ -26,7 +26,7 @@ FIRST = [name for name in traces.NAMES if name not in traces.LEARNED_LATER]
 KINDS = {"addition": "ADD", "sort": "BUBBLESORT", "maximum": "MAX"}
 
 LOOP = {"steps": 6000, "batch": 64, "validate_every": 500, "rate": 2e-3, "clip_norm": 1.0, "longest": 20, "examples": 32,
-        "hidden": 64, "width": 64}
+        "hidden": 64, "width": 64, "until_solved": True}
 MODELS = {
     "loop": LOOP,
     "recursive": LOOP,
@@ -208,7 +208,7 @@ def validate(model, config, rng):
     if done and config["model"] == "recursive":
         found["proof"], _ = proof(model)
         done = found["proof"] == 1.0
-    return found | {"done": done}
+    return found | {"done": done and config["until_solved"]}
 
 
 def evaluate(model, config, rng):
