@@ -9,7 +9,8 @@ from tinyaug import Tensor
 from tinyaug.arrays import to_device
 from tinyaug.strict import count_synchronisations
 
-CASES = [(name, model) for name in names() for model in load(name).models]
+NEED_DATA = {("tables", "wiki")}        # a step of theirs is in tests/tasks/test_wiki.py, on a release
+CASES = [(name, model) for name in names() for model in load(name).models if (name, model) not in NEED_DATA]
 
 
 @pytest.mark.parametrize("name", names())
@@ -24,10 +25,11 @@ def test_an_entry_is_complete(name):
         assert task.settings(model, [])
 
 
-def first_step(name, model, device):
+def first_step(name, model, device, data=None):
     """(loss, gradients, how often the host waited) of the first step with one sequence, all on the host."""
     task = load(name)
-    config = {"task": name, "model": model, "seed": 1, "data": None, **task.settings(model, ["batch=1"])}
+    config = {"task": name, "model": model, "seed": 1, "data": data, **task.settings(model, ["batch=1"])}
+    config |= task.keeps(config)
     rngs = streams(1)
     net = task.build(config, rngs["build"])
     net = net if device == "cpu" else net.to(device)

@@ -10,35 +10,19 @@ from tasks import tables as task
 from tasks import wiki
 from tasks.__main__ import main
 from tasks.runner import shipped
+from tests.tasks.releases import small_release
+from tests.tasks.test_tasks import first_step
 from tinyaug import no_grad
 
 WEIGHTS = Path(task.__file__).parent / "weights"
 RELEASE = Path("../shared/data/wikitq/wikitq_train_and_tables.tar.xz")
-TEAMS = ("Rome", "Oslo", "Bonn", "Lima", "Cairo", "Delhi")
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
 
 
 @pytest.fixture
 def release(tmp_path):
-    """A release of 30 tables and as many questions of each of two kinds."""
-    rng, root = np.random.default_rng(0), tmp_path / "WikiTableQuestions"
-    (root / "data").mkdir(parents=True)
-    (root / "csv" / "1-csv").mkdir(parents=True)
-    lines = {"training": [], "random-split-1-train": [], "random-split-1-dev": []}
-    for i in range(30):
-        points = rng.permutation(90)[:len(TEAMS)] + 10
-        name = f"csv/1-csv/{i}.csv"
-        (root / name).write_text('"Team","Points"\n' + "".join(f'"{team}","{x}"\n' for team, x in zip(TEAMS, points)))
-        team = TEAMS[i % len(TEAMS)]
-        split = "random-split-1-dev" if i >= 25 else "random-split-1-train"
-        lines[split] += [f"{i}-0\twhich team had the most points?\t{name}\t{TEAMS[points.argmax()]}",
-                         f"{i}-1\thow many points did {team.lower()} have?\t{name}\t{points[i % len(TEAMS)]}"]
-    for split, found in lines.items():
-        (root / "data" / f"{split}.tsv").write_text("\n".join(["id\tutterance\tcontext\ttargetValue", *found, ""]))
-    for cached in (wiki.release, wiki.examples, wiki.parts):
-        cached.cache_clear()
-    return tmp_path
+    return small_release(tmp_path)
 
 
 @pytest.mark.slow
@@ -53,6 +37,13 @@ def test_a_small_release_is_learned(release, tmp_path, capsys):
     assert max(found["metrics"]["majority"], found["metrics"]["look_up"]) <= 0.5
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
     assert (out / "figures" / "choices.png").stat().st_size > 5000
+
+
+def test_a_step_is_the_same_on_the_strict_device_and_waits_for_nothing(release):
+    loss, gradients, _ = first_step("tables", "wiki", "cpu", str(release))
+    again, same, waits = first_step("tables", "wiki", "strict", str(release))
+    assert waits == 0 and np.isfinite(loss) and loss.tobytes() == again.tobytes()
+    assert all(gradient.tobytes() == same[key].tobytes() for key, gradient in gradients.items()) and len(gradients) > 10
 
 
 def test_a_table_is_either_trained_on_or_validated_on(release):

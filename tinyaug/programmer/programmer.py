@@ -145,25 +145,40 @@ def every_program(scores, numbers, operations, temperature=1.0):
     returns: the answers of P programs (B, P, K), and their log probabilities (B, P)
     """
     batch, draws, count = numbers.shape
+    steps = [[ops.log_softmax(score / temperature) for score in step] for step in scores]
     free, prior = ops.expand_dims(numbers, 1), ops.zeros_like(scores[0].operation[:, :1])   # free values: (B, P, K, F)
-    names = [list(range(count))]                                        # for each program, which arguments those are
-    for step, score in enumerate(scores):
-        operation, left, right = (ops.log_softmax(each / temperature) for each in score)
+    marks = [[side[:, None, :count] for side in step[1:]] for step in steps]    # how they score as arguments: (B, P, F)
+    for step, (operation, *_) in enumerate(steps):
         pairs = list(permutations(range(count - step), 2))                                  # Q pairs
         rest = [[i for i in range(count - step) if i not in pair] for pair in pairs]
-        first, second = ([name[pair[side]] for name in names for pair in pairs] for side in (0, 1))
-        chosen = ops.reshape(left[:, first] + right[:, second], (batch, len(names), 1, -1))
+        first, second = zip(*pairs)
+        chosen = ops.expand_dims(_pick(marks[step][0], first) + _pick(marks[step][1], second), 2)
         chosen = chosen + ops.reshape(operation, (batch, 1, -1, 1))                         # (B, P, O, Q)
         prior = ops.reshape(ops.reshape(prior, (batch, -1, 1, 1)) + chosen, (batch, -1))
 
-        a, b = (ops.expand_dims(free[..., list(side)], 2) for side in zip(*pairs))          # (B, P, 1, K, Q)
+        a, b = (ops.expand_dims(_pick(free, side), 2) for side in (first, second))          # (B, P, 1, K, Q)
         results = ops.concatenate([function(a, b) for function in operations.values()], axis=2)
-        kept = ops.expand_dims(ops.stack([free[..., others] for others in rest], axis=3), 2)
-        kept = ops.broadcast_to(kept, (*results.shape, kept.shape[-1]))                     # (B, P, O, K, Q, F - 2)
-        free = ops.concatenate([kept, ops.expand_dims(results, -1)], axis=-1)
-        free = ops.reshape(ops.swapaxes(free, 3, 4), (batch, -1, draws, count - step - 1))
-        names = [[*(name[i] for i in others), count + step] for name in names for _ in operations for others in rest]
+        results = ops.expand_dims(ops.swapaxes(results, 3, 4), -1)                          # (B, P, O, Q, K, 1)
+        free = _left_over(free, rest, results, draws)
+        for later, (_, *scored) in enumerate(steps[step + 1:], step + 1):
+            marks[later] = [_left_over(mark, rest, ops.broadcast_to(
+                side[:, None, None, None, count + step, None], (*chosen.shape, 1)))
+                for mark, side in zip(marks[later], scored)]
     return free[..., 0], prior
+
+
+def _pick(x, places):
+    """x (..., F) at a list of places: (..., Q). By slices: a list of indices would go to a device at every step"""
+    return ops.stack([x[..., i] for i in places], axis=-1)
+
+
+def _left_over(x, rest, new, *draws):
+    """What is free after a step. x: (B, P, ..., F), new: (B, P, O, Q, ..., 1) -> (B, P O Q, ..., F - 1)"""
+    if rest[0]:
+        kept = ops.stack([_pick(x, others) for others in rest], axis=2)                     # (B, P, Q, ..., F - 2)
+        kept = ops.broadcast_to(ops.expand_dims(kept, 2), (*new.shape[:-1], kept.shape[-1]))
+        new = ops.concatenate([kept, new], axis=-1)
+    return ops.reshape(new, (new.shape[0], -1, *draws, new.shape[-1]))
 
 
 def entropy(scores):
