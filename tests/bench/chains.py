@@ -10,6 +10,7 @@ import numpy as np
 from tests.bench import smallest_tape
 from tests.bench.measure import Contender, compare
 from tests.bench.plain import eager_and_recorded, torch_step
+from tests.bench.table import BOUND
 from tinyaug import ops
 
 CHAINS = {
@@ -68,7 +69,7 @@ def smallest(case, length, inputs, c):
         smallest_tape.backward(y, c)
         return {name: leaf.grad for name, leaf in leaves.items()}
 
-    return [Contender("smallest tape", step)]
+    return [Contender(BOUND, step)]
 
 
 def arrays(case):
