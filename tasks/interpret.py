@@ -28,7 +28,7 @@ KINDS = {"addition": "ADD", "sort": "BUBBLESORT", "maximum": "MAX"}
 LOOP = {"steps": 6000, "batch": 64, "validate_every": 500, "rate": 2e-3, "clip_norm": 1.0, "longest": 20, "examples": 32,
         "hidden": 64, "width": 64, "until_solved": True}
 MODELS = {
-    "loop": LOOP,
+    "loop": LOOP | {"until_solved": False},
     "recursive": LOOP,
     # On top of the shipped weights of `loop`; only the vectors of the new programs are learned.
     "max": LOOP | {"steps": 5000, "rate": 1e-2},
