@@ -23,6 +23,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 DIGITS, NUMBERS = (10, 100, 1000), (20, 60)     # trained on 1 to 20
 SYMBOLS = 11
 FIRST = [name for name in traces.NAMES if name not in traces.LEARNED_LATER]
+ADDING = {"ADD", "ADD1", "CARRY", "SHIFT"}
 KINDS = {"addition": "ADD", "sort": "BUBBLESORT", "maximum": "MAX"}
 
 LOOP = {"steps": 6000, "batch": 64, "validate_every": 500, "rate": 2e-3, "clip_norm": 1.0, "longest": 20, "examples": 32,
@@ -87,12 +88,11 @@ def answer(kind, pad):
 def pools(seed, longest, examples, recursive, later):
     """The frames in traces of problems of 1 to `longest` digits or numbers, in groups that are drawn equally often.
 
-    returns: the short frames, a group for each program and number of calls, or the last call of a recursion, which is one
-             frame among thousands, would hardly be met; ADD1 five times, since it has to learn every sum of two digits;
-             and the frames of programs with loops, a group for each
+    returns: the short frames, a group for each program and number of calls; ADD1 five times, since it learns every sum of
+             two digits; in a recursion for each choice of empty cells, too, or its last call, one frame among thousands,
+             would hardly be met, and sorting as often as adding; and the frames of programs with loops, a group for each
     """
-    rng, found = np.random.default_rng(seed), {}
-    programs = traces.FORMS["recursive" if recursive else "loop"]
+    rng, found, programs = np.random.default_rng(seed), {}, traces.FORMS["recursive" if recursive else "loop"]
     for length in range(1, longest + 1):
         for _ in range(examples):
             pads = {"ADD": problem(rng, "addition", length)[0], "BUBBLESORT": problem(rng, "sort", length)[0]}
@@ -104,9 +104,15 @@ def pools(seed, longest, examples, recursive, later):
     groups = {}
     for name, frames in found.items():
         for frame in frames:
-            groups.setdefault((name, len(frame.calls)), []).append(frame)
-    short = [group for (name, length), group in groups.items() if length <= SHORT for _ in range(5 if name == "ADD1" else 1)]
-    return short, [list(frames) for frames in found.values() if max(len(frame.calls) for frame in frames) > SHORT]
+            empty = recursive and tuple([x == traces.BLANK for x in frame.seen[0]])
+            groups.setdefault((name, len(frame.calls), empty), []).append(frame)
+    drawn = [(name in ADDING, group) for (name, length, _), group in groups.items() if length <= SHORT
+             for _ in range(5 if name == "ADD1" else 1)]
+    if recursive:
+        adding, sorting = ([pair for pair in drawn if pair[0] is part] for part in (True, False))
+        drawn = adding + sorting * max(1, round(len(adding) / len(sorting)))
+    loops = [list(frames) for frames in found.values() if max(len(frame.calls) for frame in frames) > SHORT]
+    return [group for _, group in drawn], loops
 
 
 def known(config):
@@ -167,26 +173,23 @@ def rate(config, i):
 
 def solve(model, kind, pads, note=None):
     """Run a program on pads. returns: for each, whether it came to an end"""
-    start = model.initial_state(1)
     decide = model.decide if len(pads) < 5 else record(model.decide)
     length = max(len(pad.array) if kind != "addition" else len(pad.cells[0]) for pad in pads)
     limit = 30 * length + 100 if kind == "addition" else 20 * length * length + 500
-    return run(decide, pads, traces.NAMES.index(KINDS[kind]), start=start, act=traces.NAMES.index("ACT"), limit=limit,
-               note=note)
+    return run(decide, pads, traces.NAMES.index(KINDS[kind]), start=model.initial_state(1),
+               act=traces.NAMES.index("ACT"), limit=limit, note=note)
 
 
 def measure(model, rng, kind, length, problems):
     """Share of problems of one length that end with the right result."""
     pads, wanted = zip(*[problem(rng, kind, length) for _ in range(problems)])
-    ended = solve(model, kind, pads)
-    right = [end and answer(kind, pad) == result for end, pad, result in zip(ended, pads, wanted)]
+    right = [end and answer(kind, pad) == result for end, pad, result in zip(solve(model, kind, pads), pads, wanted)]
     return float(np.mean(right))
 
 
 def proof(model):
     """Share of all cases of the recursive form in which every call is right, and how many cases there are."""
-    programs = traces.FORMS["recursive"]
-    frames = dict.fromkeys(traces.frame_of(name, seen, programs) for name, seen in traces.every_case())
+    frames = dict.fromkeys(traces.frame_of(name, seen, traces.FORMS["recursive"]) for name, seen in traces.every_case())
     return right_frames(model, list(frames)), len(frames)
 
 
@@ -221,16 +224,13 @@ def evaluate(model, config, rng):
             rows.append({"length": length, "kind": kind, "problems": problems, "exact": 0.0})
             if exact > 0:
                 rows[-1]["exact"] = exact = measure(model, rng, kind, length, problems)
-    metrics = {}
-    if config["model"] == "recursive":
-        metrics["proof"], metrics["cases"] = proof(model)
+    metrics = dict(zip(("proof", "cases"), proof(model))) if config["model"] == "recursive" else {}
     return {"metrics": metrics, "by_length": rows}
 
 
 def targets(config, result):
     bars = {f"{row['kind']}_{row['length']}": row["exact"] for row in result["by_length"]}
-    if "proof" in result["metrics"]:
-        bars["proof"] = result["metrics"]["proof"]
+    bars |= {name: value for name, value in result["metrics"].items() if name == "proof"}
     return {name: {"value": value, "bound": 1.0, "reached": bool(value == 1)} for name, value in bars.items()}
 
 
