@@ -64,7 +64,9 @@ def _numbers(result):
     yield from ((name, bar["value"]) for name, bar in result.get("target", {}).items() if name != "seconds")
     yield from ((name, value) for name, value in result.get("metrics", {}).items() if name not in result.get("target", {}))
     for row in result.get("by_length", ()):
-        yield from ((f"{name} at {row['length']}", value) for name, value in row.items() if name != "length")
+        where = " ".join([value for value in row.values() if isinstance(value, str)] + [str(row["length"])])
+        yield from ((f"{name} at {where}", value) for name, value in row.items()
+                    if name != "length" and isinstance(value, (int, float)))
 
 
 def _told(value):

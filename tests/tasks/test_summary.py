@@ -12,7 +12,7 @@ pytestmark = pytest.mark.host            # reads files
 
 def result(seed, error, seconds, model="lstm"):
     return {"task": "parity", "model": model, "seed": seed, "steps": 1000 * seed, "seconds": seconds,
-            "metrics": {"error": error, "loss": 2 * error}, "by_length": [{"length": 5, "error": error / 2}],
+            "metrics": {"error": error, "loss": 2 * error}, "by_length": [{"length": 5, "kind": "odd", "error": error / 2}],
             "target": {"error": {"value": error, "bound": 0.1, "reached": error <= 0.1}}}
 
 
@@ -28,7 +28,7 @@ def test_runs_are_grouped_counted_and_summed_up():
     assert lines["seconds"][1:] == ["60", "50", "70.5", "3"]
     assert lines["error"][1:] == ["0.1", "0.05", "0.5", "3", "0.1", "2"]
     assert lines["loss"][1:] == ["0.2", "0.1", "1", "3"]
-    assert lines["error at 5"][3:] == ["0.05", "0.025", "0.25", "3"]
+    assert lines["error at odd"][4:] == ["0.05", "0.025", "0.25", "3"]
 
 
 def test_a_folder_or_its_file_is_a_run(tmp_path, capsys):
