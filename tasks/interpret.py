@@ -22,6 +22,7 @@ from tinyaug.train.optimise import Adam
 WEIGHTS = Path(__file__).parent / "weights"
 DIGITS, NUMBERS = (10, 100, 1000), (20, 60)     # trained on 1 to 20
 SYMBOLS = 11
+SHORT = 6       # looks; of all programs but the loops the longest has 5
 FIRST = [name for name in traces.NAMES if name not in traces.LEARNED_LATER]
 ADDING = {"ADD", "ADD1", "CARRY", "SHIFT"}
 KINDS = {"addition": "ADD", "sort": "BUBBLESORT", "maximum": "MAX"}
@@ -128,9 +129,6 @@ def batch(config, rng, i):
     drawn = [groups[k] for k in rng.integers(len(groups), size=config["batch"])]
     chosen = [group[rng.integers(len(group))] for group in drawn]
     return traces.encode(chosen, 2 * config["longest"] + 3 if groups is long else SHORT)
-
-
-SHORT = 6       # looks; of all programs but the loops the longest has 5
 
 
 def mistakes(model, program, seen, called, arguments, real):

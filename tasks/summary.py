@@ -61,7 +61,8 @@ def _block(task, model, group):
 def _numbers(result):
     """(name, number) of the time taken, the bars and metrics, and the errors by length."""
     yield from ((name, result[name]) for name in ("steps", "seconds"))
-    yield from ((name, bar["value"]) for name, bar in result.get("target", {}).items() if name != "seconds")
+    yield from ((name, bar["value"]) for name, bar in result.get("target", {}).items()
+                if name != "seconds" and bar["value"] is not None)
     yield from ((name, value) for name, value in result.get("metrics", {}).items() if name not in result.get("target", {}))
     for row in result.get("by_length", ()):
         where = " ".join([value for value in row.values() if isinstance(value, str)] + [str(row["length"])])
@@ -70,4 +71,4 @@ def _numbers(result):
 
 
 def _told(value):
-    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
