@@ -150,6 +150,6 @@ TASK = Task(
     name="caption", title="sentences about pictures: coloured shapes, or handwritten digits on a canvas",
     paper="Xu et al. 2015, Show, Attend and Tell",
     measures="share of sentences right as a whole; the weight that lies on the object that a word names",
-    minutes=1, **writing.parts(globals()),
+    minutes=1, **writing.parts(globals()), keeps=writing.reading(digits),
     data="MNIST: a folder of t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or train..., plain or .gz",
 )

@@ -194,7 +194,7 @@ TASK = Task(
     name="listen", title="sound to letters: synthetic speech, or spoken digits",
     paper="Chan et al. 2015, Listen, Attend and Spell",
     measures="character and word error rate; how often the attention goes forward",
-    minutes=1, **writing.parts(globals()),
+    minutes=1, **writing.parts(globals()), keeps=writing.reading(recordings),
     data="the Free Spoken Digits: a folder or tar archive of digit_speaker_index.wav",
     choices={"score": SCORES}, options=option, command=command,
 )

@@ -6,6 +6,8 @@ read has to fit into one vector.
 The functions below are those that tasks/task.py describes; TASK, at the end, names them.
 """
 
+import re
+
 import numpy as np
 
 from tasks import answering, writing
@@ -68,11 +70,12 @@ def figures(folder, trace, metrics):
 
 def prepare(line, config):
     """A line as it is typed: c123, r123, s123 or 12+34, which is turned so that the lowest digits come first."""
-    line = line.strip()
+    typed = line = line.strip()
     if "+" in line:
-        return "+" + "+".join(number.strip()[::-1] for number in line.split("+"))
-    if line[:1] not in ("c", "r", "s"):
-        raise ValueError(f"got {line!r}, expected c, r or s before digits, or two numbers with + between them")
+        numbers = [number.strip() for number in line.split("+")]
+        line = "+" + "+".join(number[::-1] for number in numbers)
+    if not re.fullmatch(r"[crs]\d+|\+\d+\+\d+", line, re.ASCII):
+        raise ValueError(f"got {typed!r}, expected c, r or s before digits, or two numbers with + between them")
     return line
 
 

@@ -105,7 +105,8 @@ TASK = Task(
     name="spell", title="letters to phones, in an invented spelling or in English",
     paper="Bahdanau, Cho, Bengio 2015; Yao and Zweig 2015 for the CMU dictionary",
     measures="share of unseen words right as a whole; with --data phone and word error rate on held-out words",
-    minutes=2, **writing.parts(globals()), data="the CMU pronouncing dictionary (cmudict.dict, plain, .gz or .xz)",
+    minutes=2, **writing.parts(globals()), keeps=writing.reading(dictionary),
+    data="the CMU pronouncing dictionary (cmudict.dict, plain, .gz or .xz)",
     choices={"score": writing.SCORES}, options=answering.option,
     command=answering.interactive(lambda: TASK, lambda line, _: line.strip().lower(), lambda _: (SOURCES, TARGETS)),
 )

@@ -130,6 +130,15 @@ def read(reader, *arguments):
         raise OptionError(f"--data: {error}") from None
 
 
+def reading(reader):
+    """A Task's `keeps` that keeps nothing: it reads `--data`, so that a bad file is refused before there is a run folder."""
+    def keeps(config):
+        if config["data"]:
+            reader(config["data"])
+        return {}
+    return keeps
+
+
 def loss(model, source, shifted, targets, own=None):
     """Cross-entropy of the right symbols, each given the right ones before it."""
     logits, _ = model(source, shifted) if own is None else model(source, shifted, own=own)

@@ -151,6 +151,21 @@ def test_interactive_gives_the_best_answers_of_a_beam_search(monkeypatch, capsys
     assert "--beams 3: expected at least 1, and --interactive" in capsys.readouterr().err
 
 
+def test_a_line_of_digits_is_read_as_it_is_typed():
+    assert [sequence.prepare(line, {}) for line in (" c120", "r7", "12 + 34\n")] == ["c120", "r7", "+21+43"]
+    for line in ("", "c", "x12", "c12a", "+", "12+", "1+2+3", "c1+2"):
+        with pytest.raises(ValueError, match="expected c, r or s before digits, or two numbers"):
+            sequence.prepare(line, {})
+
+
+@pytest.mark.parametrize("name", ["spell", "listen", "caption", "translate"])
+def test_data_that_cannot_be_read_leave_no_run_behind(name, tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    assert main([name, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.startswith(f"tasks: --data: {tmp_path / 'data'}: expected ")
+    assert not (tmp_path / "run").exists()
+
+
 def test_interactive_goes_with_nothing_that_trains(capsys):
     assert main(["translate", "--interactive", "--steps", "3"]) == 2
     assert "--steps: not together with --interactive" in capsys.readouterr().err

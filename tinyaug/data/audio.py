@@ -22,19 +22,23 @@ def read_wav(source, name=None):
     """Samples in -1 .. 1 at RATE. Several channels are averaged, another rate is resampled.
 
     source: a path, or the bytes of a file
-    raises: ValueError where it is no PCM wave file of 8, 16 or 32 bits, or holds no sound
+    raises: ValueError where it is no PCM wave file of 8, 16, 24 or 32 bits, or holds no sound
     """
     name = name or source
     try:
         with wave.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
             channels, width, rate, count = file.getparams()[:4]
             raw = file.readframes(count)
-    except (wave.Error, EOFError, OSError) as error:
-        raise ValueError(f"{name}: expected a PCM wave file, got {error or 'one that is cut short'}") from None
-    if width not in (1, 2, 4):
-        raise ValueError(f"{name}: got samples of {8 * width} bits, expected 8, 16 or 32")
+    except OSError as error:
+        raise ValueError(f"{name}: expected a PCM wave file, got {error.strerror}") from None
+    except (wave.Error, EOFError) as error:
+        raise ValueError(f"{name}: expected a PCM wave file, got {str(error) or 'one that is cut short'}") from None
+    if width not in (1, 2, 3, 4):
+        raise ValueError(f"{name}: got samples of {8 * width} bits, expected 8, 16, 24 or 32")
     if len(raw) < channels * width * WINDOW or len(raw) < channels * width * count:
         raise ValueError(f"{name}: got {len(raw) // (channels * width)} of {count} samples, expected all, at least {WINDOW}")
+    if width == 3:          # a byte of zeros below makes 32 bits of 24
+        raw, width = np.pad(np.frombuffer(raw, "u1").reshape(-1, 3), ((0, 0), (1, 0))).tobytes(), 4
     samples = np.frombuffer(raw, {1: "u1", 2: "<i2", 4: "<i4"}[width]).reshape(-1, channels).astype(np.float64)
     samples = (samples - 128) / 128 if width == 1 else samples / 2 ** (8 * width - 1)
     return resample(samples.mean(axis=1), rate)

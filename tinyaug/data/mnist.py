@@ -55,7 +55,8 @@ def read_idx(path, magic):
         raise ValueError(f"{path}: expected a whole gzip file, got {error}") from None
     axes = magic % 256
     if len(content) < 4 * (1 + axes) or struct.unpack(">I", content[:4])[0] != magic:
-        raise ValueError(f"{path}: expected an idx file that begins with {magic}, got {content[:4].hex() or 'nothing'}")
+        first = struct.unpack(">I", content[:4])[0] if len(content) > 3 else "nothing"
+        raise ValueError(f"{path}: expected an idx file that begins with {magic}, got {first}")
     shape = struct.unpack(f">{axes}I", content[4:4 * (1 + axes)])
     wanted, got = int(np.prod(shape)), len(content) - 4 * (1 + axes)
     if got != wanted:
