@@ -63,11 +63,12 @@ def main(arguments: list[str], names: Callable[[], list[str]] = names, load: Cal
 
 
 def listing(tasks: list[Task]) -> str:
-    """All tasks, each with its paper, models, what it measures and how long it takes on two cores."""
+    """All tasks, each with its paper, models, what it measures and what came of it, and how long it takes on two cores."""
     lines = []
     for task in tasks:
         lines += [f"{task.name}: {task.title}", f"    paper     {task.paper}",
                   f"    models    {', '.join(task.models)}", f"    measures  {task.measures}",
+                  *(f"    found     {line}" for line in task.found),
                   f"    takes     about {task.minutes:g} min on two cores", ""]
     return "\n".join([*lines, "python -m tasks TASK trains one; python -m tasks TASK --help says how."])
 

@@ -42,6 +42,7 @@ class Task:
     paper:     whose task this is
     measures:  one line: what the numbers are
     minutes:   to train on two cores, by the default recipe
+    found:     lines: what was measured, with the seeds, as the task's page tells it
     models:    {model name: recipe}, the default model first. A recipe is {key: default}; "steps" (at most so
                many), "batch" (sequences a step) and "validate_every" (steps) are read by the runner too
     build:     config, rng -> model
@@ -69,6 +70,7 @@ class Task:
     paper: str
     measures: str
     minutes: float
+    found: tuple[str, ...] = ()
     models: Mapping[str, Any]
     build: Callable
     batch: Callable

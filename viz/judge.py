@@ -25,8 +25,8 @@ def judged(folder, trace, title):
         for look, axes in enumerate(row):
             boxes(axes, trace[f"things_{i}"], trace[f"attention_{i}"][look])
             if look == 0:
-                axes.set_title(f"{trace[f'sentence_{i}']}\nsaid {str(bool(said)).lower()}, is {str(bool(true)).lower()}",
-                               loc="left", color=INK if said == true else ORANGE, fontsize=8)
+                axes.set_title(f"{trace[f'sentence_{i}']}\nlook 1 (said {str(bool(said)).lower()}, is "
+                               f"{str(bool(true)).lower()})", loc="left", color=INK if said == true else ORANGE, fontsize=8)
             else:
                 axes.set_title(f"look {look + 1}", fontsize=8)
     figure.suptitle(title)

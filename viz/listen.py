@@ -27,7 +27,7 @@ def heard(folder, trace, title):
             wave.plot(samples, color=BLUE, linewidth=0.4)
             continue
         top.imshow(weights, cmap="Greys", vmin=0, vmax=weights.max(), extent=(0, seconds, len(weights) - 0.5, -0.5))
-        top.set_yticks(range(len(output)), ["_" if letter == " " else letter for letter in output], fontsize=8)
+        top.set_yticks(range(len(output)), ["\u2423" if letter == " " else letter for letter in output], fontsize=8)
         right = trace[f"target_{i}"]
         for t, label in enumerate(top.get_yticklabels()):
             label.set_color(INK if t < len(right) and output[t] == right[t] else ORANGE)
