@@ -222,8 +222,20 @@ def targets(config, result):
     return writing.at_least(**{key: (metrics[key], bar) for key, bar in bars.items()}, area=(metrics["area"], 0.99)) | time
 
 
+def shown(config, rng):
+    """Two problems for the figure: drawn, or the first of a hull file; or an instance, of which no shortest tour is told."""
+    if not config["data"]:
+        return problems(config["model"], rng, 2, config["points"])
+    if config["model"] == "tour":
+        _, points, _, _ = next(iter(writing.read(tsplib.read, config["data"])))
+        return points[None], np.full((1, len(points)), -1)
+    found = writing.read(read_hulls, config["data"])
+    points, corners = zip(*[problem for problem in found if len(problem[0]) == len(found[0][0])][:2])
+    return with_stop(np.stack(points), corners)
+
+
 def trace(model, config, rng):
-    inputs, right = problems(config["model"], rng, 2, config["points"])
+    inputs, right = shown(config, rng)
     places, weights = point(model, inputs, right.shape[1])
     return {"inputs": inputs, "targets": right, "places": places, "weights": weights, "problem": np.array(config["model"])}
 

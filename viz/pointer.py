@@ -23,7 +23,8 @@ def pointers(folder, trace, kind, title):
         plane(row[0], kind, inputs, steps, _steps(kind, right))
         image = row[1].imshow(weights[:len(steps)], cmap="magma", vmin=0, vmax=1)
         row[1].set(xlabel="place in the input" + (" (0: the end)" if kind == "hull" else ""), ylabel="step",
-                   xticks=range(weights.shape[1]), yticks=range(len(steps)))
+                   xticks=range(0, weights.shape[1], 1 + weights.shape[1] // 16),
+                   yticks=range(0, len(steps), 1 + len(steps) // 16))
         figure.colorbar(image, ax=row[1], pad=0.01)
     figure.suptitle(title)
     return save(figure, folder, "pointers")

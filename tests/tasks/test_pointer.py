@@ -165,10 +165,13 @@ def test_shipped_weights_measure_a_file_of_hulls(tmp_path):
         hull = [i + 1 for i in convex_hull(points)]
         lines.append(" ".join(map(str, [*points.ravel(), "output", *hull, hull[0]])))
     (tmp_path / "hulls.txt").write_text("\n".join(lines))
-    arguments = ["--model", "hull", "--pretrained", "--data", str(tmp_path / "hulls.txt"), "--quiet"]
+    arguments = ["--model", "hull", "--pretrained", "--data", str(tmp_path / "hulls.txt"), "--quiet", "--trace",
+                 str(tmp_path / "trace.npz")]
     assert main(["pointer", "--out", str(tmp_path / "run"), *arguments]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert [(row["length"], row["problems"]) for row in result["by_length"]] == [(5, 2), (7, 1)]
+    given = np.array([float(x) for x in lines[1].split()[:10]]).reshape(5, 2)
+    np.testing.assert_allclose(np.load(tmp_path / "trace.npz")["inputs"][1, 1:, :2], given)    # the figure shows the file
     rows = result["by_length"]
     assert result["metrics"]["area"] == pytest.approx((2 * rows[0]["area"] + rows[1]["area"]) / 3) and rows[0]["area"] > 0.9
 
@@ -180,7 +183,8 @@ def test_shipped_weights_measure_instances_of_the_library(tmp_path):
     arguments = ["pointer", "--model", "tour", "--pretrained", "--data", str(tmp_path), "--quiet", "--out"]
     assert main([*arguments, str(tmp_path / "a")]) == 2                  # nobody told the length of its shortest tour
     (tmp_path / "solutions").write_text("house : 16\n")
-    assert main([*arguments, str(tmp_path / "b")]) == 0
+    assert main([*arguments, str(tmp_path / "b"), "--trace", str(tmp_path / "trace.npz")]) == 0
+    assert np.load(tmp_path / "trace.npz")["inputs"].shape == (1, 5, 2)
     (row,) = json.loads((tmp_path / "b" / "result.json").read_text())["by_length"]
     assert row["instance"] == "house" and row["optimum"] == 16 and 1 <= row["of_eight_views"] <= row["over_optimum"] < 1.5
 
