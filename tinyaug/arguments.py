@@ -9,9 +9,9 @@ import numpy as np
 from tinyaug.arrays import NAMESPACES, array_module, default_dtype, device_of, to_device
 from tinyaug.tensor import Tensor, as_array, wrap
 
-__all__ = ["MISUSE", "named", "settle"]
+__all__ = ["MISUSE", "NUMBERS", "named", "settle"]
 
-_SCALARS = (float, int, bool)
+NUMBERS = (float, int, bool)
 MISUSE = ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError      # what a body raises for such arguments
 
 
@@ -67,7 +67,7 @@ def settle(name, args, fixed):
             raise TypeError(f"{name}: Tensors of dtypes {dtype} and {data.dtype}; convert one with astype")
     settled = []
     for i, data in enumerate(arrays):
-        if i not in fixed and type(data) in _SCALARS:
+        if i not in fixed and type(data) in NUMBERS:
             settled.append(data)
             continue
         if type(data) not in NAMESPACES:

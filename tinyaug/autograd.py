@@ -25,7 +25,7 @@ from itertools import count
 
 import numpy as np
 
-from tinyaug.arguments import MISUSE, named, settle
+from tinyaug.arguments import MISUSE, NUMBERS, named, settle
 from tinyaug.arrays import NAMESPACES
 from tinyaug.tensor import OPS, Tensor, as_tensor, stop_gradient, wrap
 
@@ -126,7 +126,7 @@ def op(*, examples, constant=(), adapt=None):
             arrays = []
             dtype = None
             kind = np.ndarray
-            tracked = odd = False
+            tracked = numbers = odd = False
             for x in args:
                 if isinstance(x, Tensor):
                     data = x.data
@@ -140,8 +140,11 @@ def op(*, examples, constant=(), adapt=None):
                         odd = True
                 else:
                     arrays.append(x)
-                    odd = True
-            if odd:
+                    if type(x) in NUMBERS:
+                        numbers = True
+                    else:
+                        odd = True
+            if odd or numbers and (fixed or dtype is None or dtype.kind != "f"):
                 args, arrays, kind = settle(name, args, fixed)
             xp = NAMESPACES[kind]
             try:
@@ -187,8 +190,10 @@ def op(*, examples, constant=(), adapt=None):
 
         @wraps(body)
         def with_keywords(x, *rest, **keywords):
-            if not isinstance(x, Tensor) or rest or _recorder is not None or observers:
+            if not isinstance(x, Tensor) or len(rest) > len(names) or _recorder is not None or observers:
                 return general(x, *rest, **keywords)
+            if rest:
+                keywords.update(zip(names, rest))
             data = x.data
             kind = type(data)
             try:
@@ -197,7 +202,24 @@ def op(*, examples, constant=(), adapt=None):
                 raise named(error, body, [data], keywords) from error
             if not (x.requires_grad and _tracking):
                 vjp = None
-            return _result(NAMESPACES[kind], kind, apply, (x,), keywords, [data], result, vjp)
+            if type(result) is not kind:
+                return _result(NAMESPACES[kind], kind, apply, (x,), keywords, [data], result, vjp)
+            y = _new(Tensor)
+            y.data = result
+            y.grad = None
+            if vjp is None:
+                y.requires_grad = False
+                y.source = None
+            else:
+                y.requires_grad = True
+                y.source = node = _new(Node)
+                node.op = apply
+                node.inputs = (x,)
+                node.keywords = keywords
+                node.vjp = vjp
+                node.shapes = node.arrived = None
+                node.clock = tick()
+            return y
 
         @wraps(body)
         def binary(x, y, *rest):

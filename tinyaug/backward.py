@@ -23,6 +23,7 @@ class OpsNamespace:
 
     def __init__(self, kind):
         self.arange = NAMESPACES[kind].arange      # positions are plain arrays, as in any other namespace
+        self.dot = OPS["matmul"]
         self.products = lambda left, right: OPS["transpose"](left) @ right
 
     def sum_from(self, x, axis, start):

@@ -156,7 +156,7 @@ def _scatter_add(values, index, shape):
 
 
 arrays.NAMESPACES[Traced] = SimpleNamespace(**{
-    **vars(arrays.host), "asarray": _array, "array": _array, "scatter_add": _scatter_add, "device": "cpu",
+    **vars(arrays.host), "asarray": _array, "array": _array, "scatter_add": _scatter_add, "dot": np.matmul, "device": "cpu",
     "to_host": Traced.__array__,
     **{name: _constant_maker(getattr(np, name)) for name in ("zeros", "ones", "full", "arange", "eye")},
     **{name: _like(getattr(np, name)) for name in ("zeros_like", "ones_like", "full_like")}})
