@@ -15,7 +15,7 @@ from tinyaug.data.ponder import logic
 RECIPE = pondering.THINKING | {
     "steps": 130000, "batch": 32, "validate_every": 1000, "enough": 0.01, "rate": 3e-3, "half_rate": 30000,
     "clip_norm": 1.0, "growing": 24000, "practice": 6000, "gates": 10, "train_length": 3, "max_length": 10, "hidden": 80,
-    "limit": 13, "halting_bias": -3.0, "time_penalty": 0.005,
+    "limit": 13, "halting_bias": -3.0, "time_penalty": 0.005, "newest": 0.5,
 }
 MODELS = {"lstm": RECIPE, "rnn": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -41,7 +41,7 @@ def draw(config, rng, sequences, length, gates):
 def batch(config, rng, i):
     """Level k: 1 to k gates at an input. In practice the answer is due after a step to look, and more for more gates."""
     gates, terms = pondering.lesson(config, rng, i, 1, config["gates"],
-                                    lambda k: 1 - (-k * (config["limit"] - 1) // config["gates"]), newest=0.5)
+                                    lambda k: 1 - (-k * (config["limit"] - 1) // config["gates"]))
     length = int(rng.integers(1, min(config["train_length"], config["max_length"]) + 1))
     return *draw(config, rng, config["batch"], length, gates), terms
 

@@ -15,7 +15,7 @@ from tinyaug.data.ponder import parity
 RECIPE = pondering.THINKING | {
     "steps": 54000, "batch": 64, "validate_every": 1000, "enough": 0.035, "rate": 3e-3, "half_rate": 25000,
     "clip_norm": 1.0, "growing": 30000, "practice": 4000, "size": 16, "most": 0, "hidden": 64, "limit": 8,
-    "enough_correlation": 0.815, "halting_bias": -3.0, "time_penalty": 0.04,
+    "enough_correlation": 0.815, "halting_bias": -3.0, "time_penalty": 0.04, "in_order": 0,
 }
 MODELS = {"rnn": RECIPE, "lstm": RECIPE, "ntm": RECIPE | pondering.MEMORY}
 
@@ -27,6 +27,8 @@ def check(config):
         raise ValueError(f"size: got {config['size']}, expected at least 2")
     if not 0 <= config["most"] <= config["size"]:
         raise ValueError(f"most: got {config['most']}, expected 0 (all) or at most size={config['size']}")
+    if config["in_order"] not in (0, 1):
+        raise ValueError(f"in_order: got {config['in_order']}, expected 0 or 1")
 
 
 def trained(config):
@@ -39,9 +41,12 @@ def build(config, rng):
 
 
 def batch(config, rng, i):
-    """Level k: vectors with 1 to k elements. In practice the answer is due later the more there may be."""
+    """Level k: vectors with 1 to k elements, in_order: at the first k places. In practice the answer is due later the more
+    there may be."""
     most, terms = pondering.lesson(config, rng, i, 2, trained(config), lambda k: -(-k * config["limit"] // config["size"]))
-    return *parity(rng, config["batch"], config["size"], 1, most), terms
+    places = most if config["in_order"] else config["size"]
+    inputs, targets = parity(rng, config["batch"], places, 1, most)
+    return np.pad(inputs, ((0, 0), (0, 0), (0, config["size"] - places))), targets, terms
 
 
 def measure(model, config, rng, least, most, vectors):

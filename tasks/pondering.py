@@ -11,7 +11,7 @@ from tinyaug.train.optimise import Adam
 
 CHOICES = {"ponder": ("act", "none", "fixed", "pondernet")}
 THINKING = {"ponder": "act", "time_penalty": 0.02, "epsilon": 0.01, "limit": 10, "halting_bias": 1.0, "prior": 0.2,
-            "practice": 0}
+            "practice": 0, "newest": 0.0}
 MEMORY = {"slots": 16, "width": 12}
 
 
@@ -95,6 +95,8 @@ def check(config):
     for key in ("time_penalty", "growing", "practice"):
         if config[key] < 0:
             raise ValueError(f"{key}: got {config[key]}, expected at least 0")
+    if not 0 <= config["newest"] <= 1:
+        raise ValueError(f"newest: got {config['newest']}, expected 0 to 1")
     for key in ("epsilon", "prior"):
         if not 0 < config[key] < 1:
             raise ValueError(f"{key}: got {config[key]}, expected more than 0 and less than 1")
@@ -105,23 +107,23 @@ def check(config):
         raise ValueError(f"ponder: got {config['ponder']!r}, expected one of {', '.join(CHOICES['ponder'])}")
 
 
-def lesson(config, rng, i, first, last, due=None, newest=0.0):
+def lesson(config, rng, i, first, last, due=None):
     """The curriculum: how hard the i-th batch is to be, on levels from `first` to `last`, and the terms of its loss.
 
     A level opens when its time has come: `first` at the start, `last` at step `growing`, the others evenly between. Those
-    that are open are drawn equally often. Each is practised for its first `practice` steps, and then free; so while hard
-    levels are practised, easy ones cost already, and the halting unit learns to stop there. When `last` is free, only that
-    is drawn.
+    that are open are drawn equally often, but for a share `newest` of the batches, which is of the level that has opened
+    last. Each is practised for its first `practice` steps, and then free; so while hard levels are practised, easy ones
+    cost already, and the halting unit learns to stop there. When `last` is free, only that is drawn.
 
     due: level -> the step after which the answer is due in practice; None: after the limit
-    newest: besides, this share of the batches is of the level that has opened last
     returns: the level, and `terms`
     """
     opens = {level: config["growing"] * (level - first) // max(1, last - first) for level in range(first, last + 1)}
     level = last
     if i < opens[last] or practises(config, i - opens[last]):
         ready = [level for level, step in opens.items() if step <= i]
-        level = ready[-1] if newest and rng.random() < newest else int(rng.choice(ready))
+        newest = config["newest"] and rng.random() < config["newest"]
+        level = ready[-1] if newest else int(rng.choice(ready))
     return level, terms(config, i - opens[level], due and due(level))
 
 

@@ -22,6 +22,18 @@ def test_a_level_is_the_most_elements_that_a_vector_has():
     assert seen == set(range(2, 9)) and np.abs(task.batch(config, rng, 1)[0]).sum(axis=-1).max() == 2
 
 
+def test_in_order_a_level_is_the_first_places():
+    """At the second of three levels of a vector of 4 only the first 2 or 3 places are in use, and all of them come to be."""
+    _, config = small("parity", "growing=10", "size=4", "batch=300", "practice=1000", "in_order=1")
+    rng, seen = np.random.default_rng(1), set()
+    for _ in range(20):
+        inputs, targets, _ = task.batch(config, rng, 7)
+        assert inputs.shape == (1, 300, 4)
+        np.testing.assert_array_equal(targets[0, :, 0], (inputs[0] == 1).sum(axis=1) % 2)
+        seen.add(tuple(np.abs(inputs[0]).max(axis=0).astype(int)))
+    assert seen == {(1, 1, 0, 0), (1, 1, 1, 0)}
+
+
 def test_measure_counts_mistakes_steps_and_their_correlation(monkeypatch):
     """Two wrong of 400, and as many steps as elements."""
     _, config = small("parity")

@@ -124,9 +124,12 @@ def test_correlation():
     assert pondering.correlation([[1, 2], [3, 4]], [[1, 3], [2, 4]]) == pytest.approx(0.8)
 
 
+LESSONS = {"growing": 40, "practice": 10, "newest": 0.0, "time_penalty": 0.5, "ponder": "act", "limit": 3}
+
+
 def lessons(i, due=None, **changes):
     """What 300 lessons at step i are: {level: its terms}, of the levels 2 to 6 that open every 10 steps."""
-    config = {"growing": 40, "practice": 10, "time_penalty": 0.5, "ponder": "act", "limit": 3} | changes
+    config = LESSONS | changes
     rng, found = np.random.default_rng(i), {}
     for _ in range(300):
         level, terms = pondering.lesson(config, rng, i, 2, 6, due)
@@ -146,8 +149,8 @@ def test_levels_open_one_by_one_each_is_practised_and_then_free():
 
 
 def test_the_newest_level_comes_more_often_where_it_shall():
-    rng, config = np.random.default_rng(0), {"growing": 40, "practice": 10, "time_penalty": 0.5, "ponder": "act", "limit": 3}
-    levels = [pondering.lesson(config, rng, 20, 2, 6, newest=0.5)[0] for _ in range(600)]
+    rng = np.random.default_rng(0)
+    levels = [pondering.lesson(LESSONS | {"newest": 0.5}, rng, 20, 2, 6)[0] for _ in range(600)]
     assert abs(levels.count(4) / 600 - (0.5 + 0.5 / 3)) < 0.06 and set(levels) == {2, 3, 4}
 
 
@@ -161,6 +164,7 @@ def test_in_practice_the_task_says_after_which_step_the_answer_is_due():
 @pytest.mark.parametrize("change, says", [
     ("time_penalty=-0.1", "time_penalty: got -0.1, expected at least 0"),
     ("practice=-1", "practice: got -1, expected at least 0"),
+    ("newest=2", "newest: got 2.0, expected 0 to 1"),
     ("epsilon=1", "epsilon: got 1.0, expected more than 0 and less than 1"),
     ("epsilon=0", "epsilon: got 0.0, expected more than 0 and less than 1"),
     ("limit=0", "limit: got 0, expected at least 1"),
@@ -176,6 +180,7 @@ def test_a_setting_that_cannot_be(name, change, says, capsys, tmp_path):
 @pytest.mark.parametrize("name, change, says", [
     ("parity", "size=1", "size: got 1, expected at least 2"),
     ("parity", "most=17", "most: got 17, expected 0 (all) or at most size=16"),
+    ("parity", "in_order=2", "in_order: got 2, expected 0 or 1"),
     ("logic", "gates=0", "gates: got 0, expected at least 1"),
     ("logic", "train_length=0", "train_length: got 0, expected at least 1"),
     ("logic", "max_length=0", "max_length: got 0, expected at least 1"),
