@@ -21,8 +21,9 @@ from tinyaug.data.symbols import PADDING, STOP, batch_of
 SOFT = {"steps": 6000, "batch": 64, "validate_every": 200, "rate": 3e-3, "half_rate": 3000, "clip_norm": 1.0,
         "hidden": 96, "embedding": 32, "depth": 1}
 MODELS = {"soft": SOFT,
-          # reward: weight of REINFORCE beside the cross-entropy; entropy: keeps it from choosing before it knows
-          "hard": SOFT | {"steps": 12000, "reward": 1.0, "entropy": 0.005},
+          # reward: weight of REINFORCE beside the cross-entropy; entropy: keeps it from choosing before it knows;
+          # expected: share of the pictures that are seen softly, as in the paper, so that it looks where it matters
+          "hard": SOFT | {"steps": 12000, "reward": 1.0, "entropy": 0.005, "expected": 0.5},
           "none": SOFT}
 LONGEST = 12                    # words of an answer at most
 
@@ -35,6 +36,8 @@ def check(config):
     for key in ("reward", "entropy"):
         if config.get(key, 0) < 0:
             raise ValueError(f"{key}: got {config[key]}, expected at least 0")
+    if not 0 <= config.get("expected", 0) <= 1:
+        raise ValueError(f"expected: got {config['expected']}, expected 0 .. 1")
 
 
 @lru_cache(maxsize=1)
@@ -70,17 +73,18 @@ def batch(config, rng, i):
     found = pictures.astype(np.float32), shifted, targets
     if config["model"] != "hard":
         return found
-    return (*found, rng.gumbel(size=(*targets.shape, world(config).GRID ** 2)).astype(np.float32), *(
-        np.full((), config[key], np.float32) for key in ("reward", "entropy")))
+    noise = rng.gumbel(size=(*targets.shape, world(config).GRID ** 2)).astype(np.float32)
+    return (*found, noise, rng.random(len(targets)) < config["expected"],
+            *(np.full((), config[key], np.float32) for key in ("reward", "entropy")))
 
 
-def loss(model, pictures, shifted, targets, noise=None, reward=None, entropy=None):
-    """Cross-entropy of the words; of hard attention also REINFORCE.
+def loss(model, pictures, shifted, targets, noise=None, expected=None, reward=None, entropy=None):
+    """Cross-entropy of the words; of hard attention also REINFORCE, for the pictures where it drew.
 
     The reward of a draw is the log-likelihood of its word and of all that come after it; what was to be expected is the mean
     reward of the other pictures at that word.
     """
-    logits, draws = model(pictures, shifted, noise)
+    logits, draws = model(pictures, shifted, noise, expected)
     value = sequence_loss(logits, targets)
     if draws is None:
         return value, {}
@@ -89,7 +93,8 @@ def loss(model, pictures, shifted, targets, noise=None, reward=None, entropy=Non
     rewards = ops.flip(ops.cumsum(ops.flip(words, axis=1), axis=1), axis=1)
     likelihoods, entropies = (x * real for x in draws)
     total = ops.sum(real)
-    guess = reinforce(likelihoods, rewards, others_mean(rewards)) / total
+    drew = ops.expand_dims(ops.where(expected, 0.0, 1.0), -1)
+    guess = reinforce(likelihoods * drew, rewards, others_mean(rewards)) / total
     spread = ops.sum(entropies) / total
     return value + reward * guess - entropy * spread, {"nats": value, "entropy": spread}
 

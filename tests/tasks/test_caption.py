@@ -54,6 +54,17 @@ def test_a_soft_captioner_against_loops():
                 np.testing.assert_allclose(logits.numpy()[b, t], expected, rtol=1e-10)
 
 
+def test_where_the_draw_gives_way_to_its_expectation_hard_attention_is_soft():
+    with using_dtype("float64"), no_grad():
+        noise = Tensor(np.random.default_rng(2).gumbel(size=(2, 3, 6)))
+        soft, hard = captioner("soft"), captioner("hard")
+        plain, _ = soft(Tensor(PICTURES), Tensor(SHIFTED))
+        logits, _ = hard(Tensor(PICTURES), Tensor(SHIFTED), noise, Tensor([True, False]))
+        drawn, _ = hard(Tensor(PICTURES), Tensor(SHIFTED), noise)
+    np.testing.assert_allclose(logits.numpy()[0], plain.numpy()[0], rtol=1e-12)
+    assert (logits.numpy()[1] == drawn.numpy()[1]).all() and (abs(drawn.numpy()[0] - plain.numpy()[0]) > 1e-6).any()
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("looks", task.MODELS)
 def test_gradients(looks, depth):
@@ -63,7 +74,7 @@ def test_gradients(looks, depth):
         model = captioner(looks, depth)
 
         def run(pictures):
-            logits, draws = model(pictures, Tensor(SHIFTED), Tensor(noise))
+            logits, draws = model(pictures, Tensor(SHIFTED), Tensor(noise), Tensor([True, False]))
             return (logits, *draws) if draws else logits
 
         check_module(model, run, PICTURES)
@@ -76,16 +87,20 @@ def test_sixty_steps_on_one_batch_lower_the_cross_entropy(model):
 
 
 def test_a_draw_is_rewarded_for_its_word_and_all_that_follow(monkeypatch):
-    """By hand, from the model's own logits and draws: rewards to go, less the mean of the other rows at that word."""
+    """By hand, from the model's own logits and draws: rewards to go, less the mean of the other rows at that word.
+
+    Row 1 draws nothing, and gets no gradient of this kind.
+    """
     _, config, net = small("caption", "hard", "hidden=16")
     drawn = task.batch(config | {"batch": 3}, np.random.default_rng(1), 1)
     pictures, shifted, targets, noise = (Tensor(array) for array in drawn[:4])
     captured = []
     monkeypatch.setattr(task, "reinforce", lambda logs, rewards, baseline: captured.append(
         (logs.numpy(), rewards.numpy(), baseline.numpy())) or rewards[0, 0] * 0)
-    task.loss(net, pictures, shifted, targets, noise, Tensor(1.0), Tensor(0.0))
+    expected = Tensor([False, True, False])
+    task.loss(net, pictures, shifted, targets, noise, expected, Tensor(1.0), Tensor(0.0))
     logs, rewards, baseline = captured[0]
-    logits, (likelihoods, _) = net(pictures, shifted, noise)
+    logits, (likelihoods, _) = net(pictures, shifted, noise, expected)
     p = np.exp(logits.numpy() - logits.numpy().max(-1, keepdims=True))
     p /= p.sum(-1, keepdims=True)
     for b in range(3):
@@ -94,7 +109,7 @@ def test_a_draw_is_rewarded_for_its_word_and_all_that_follow(monkeypatch):
         for t in range(length):
             assert rewards[b, t] == pytest.approx(sum(words[t:]), rel=1e-4)
         assert not logs[b, length:].any()
-        np.testing.assert_allclose(logs[b, :length], likelihoods.numpy()[b, :length], rtol=1e-5)
+        np.testing.assert_allclose(logs[b, :length], (b != 1) * likelihoods.numpy()[b, :length], rtol=1e-5)
         np.testing.assert_allclose(baseline[b], (rewards.sum(0) - rewards[b]) / 2, rtol=1e-4, atol=1e-5)
 
 

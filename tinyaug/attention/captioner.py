@@ -78,8 +78,11 @@ class Captioner(Module):
         core = self.core.initial_state(pictures.shape[0])
         return CaptionState(values, project(self.score, values), core, core.hidden)
 
-    def look(self, state, noise=None):
-        """z_t (B, H), weights (B, N) or None, and the Glance of a draw or None. noise: (B, 1, N), see `attend_hard`"""
+    def look(self, state, noise=None, expected=None):
+        """z_t (B, H), weights (B, N) or None, and the Glance of a draw or None. noise: (B, 1, N), see `attend_hard`
+
+        expected: (B,) True: the mean by the weights takes the place of the draw (Xu 2015, section 4.1); None: of no draw
+        """
         if self.looks == "none":
             return ops.mean(state.values, axis=1), None, None
         query, glance = ops.expand_dims(state.hidden, 1), None
@@ -88,11 +91,13 @@ class Captioner(Module):
         else:
             context, glance = attend_hard(query, state.keys, state.values, self.score, noise=noise)
             weights = glance.weights
+            if expected is not None:
+                context = ops.where(ops.reshape(expected, (-1, 1, 1)), weights @ state.values, context)
         return ops.squeeze(context, axis=1), ops.squeeze(weights, axis=1), glance
 
-    def write(self, words, state, noise=None):
+    def write(self, words, state, noise=None, expected=None):
         """One word: (B,) -> logits (B, V), weights, Glance, state"""
-        seen, weights, glance = self.look(state, noise)
+        seen, weights, glance = self.look(state, noise, expected)
         hidden, core = self.core(ops.concatenate([self.words(words), seen], axis=-1), state.core)
         logits = self.output(ops.concatenate([hidden, seen], axis=-1))
         return logits, weights, glance, state._replace(core=core, hidden=hidden)
@@ -102,14 +107,15 @@ class Captioner(Module):
         logits, weights, _, state = self.write(words, state)
         return logits, weights, state
 
-    def forward(self, pictures, shifted, noise=None):
-        """Logits (B, T, V) of each word given those before it. shifted: (B, T); noise: (B, T, N), for hard attention
+    def forward(self, pictures, shifted, noise=None, expected=None):
+        """Logits (B, T, V) of each word given those before it.
 
+        shifted: (B, T); for hard attention noise: (B, T, N), expected: (B,), see `look`
         returns: logits, and of hard attention log-likelihood and entropy of the draws, (B, T) each, else None
         """
         state, logits, logs, entropies = self.begin(pictures), [], [], []
         for t, words in enumerate(ops.unstack(shifted, axis=1)):
-            y, _, glance, state = self.write(words, state, None if noise is None else noise[:, t:t + 1])
+            y, _, glance, state = self.write(words, state, None if noise is None else noise[:, t:t + 1], expected)
             logits.append(y)
             if glance is not None:
                 logs.append(glance.log_likelihood)
