@@ -42,7 +42,8 @@ def peer(name, batches, least=(), aim=()):
 
 TARGETS = [
     chain("tanh", 2, 2.5), bound("tanh"), chain("add", 2, 2.5), bound("add"), chain("multiply", 2, 2.5), bound("multiply"),
-    chain("matmul", 1.3, 1.5), chain("concatenate", 1.2, 1.4), chain("softmax", 0.65, 0.8),
+    chain("matmul", 1.3, 1.5), bound("matmul"), chain("concatenate", 1.2, 1.4), bound("concatenate"),
+    chain("softmax", 0.65, 0.8), bound("softmax"),
     Target("NTM copy step, eager", "ntm", BATCHES, EAGER, (VECTORISED,), (1, 1, 0.8), (1.3, 1.2, 1)),
     Target("NTM copy step, eager", "ntm", BATCHES, EAGER, (MERGED,), (1, 1, 0.8), (1.3, 1.2, 1)),
     Target("NTM copy step, recorded", "ntm", BATCHES, RECORDED, (VECTORISED,), (6, 3.5, 2), (9, 4.5, 2.7)),
