@@ -159,51 +159,22 @@ def op(*, examples, constant=(), adapt=None):
         # here. The node is filled in by hand, as a call would cost as much as all of it.
 
         @wraps(body)
-        def unary(x, *rest):
-            if not isinstance(x, Tensor) or rest or _recorder is not None or observers:
-                return general(x, *rest)
-            data = x.data
-            kind = type(data)
-            try:
-                result, vjp = body(NAMESPACES[kind], data)
-            except MISUSE as error:
-                raise named(error, body, [data], _NO_KEYWORDS) from error
-            if type(result) is not kind:
-                return _result(NAMESPACES[kind], kind, apply, (x,), _NO_KEYWORDS, [data], result,
-                               vjp if x.requires_grad and _tracking else None)
-            y = _new(Tensor)
-            y.data = result
-            y.grad = None
-            if vjp is not None and x.requires_grad and _tracking:
-                y.requires_grad = True
-                y.source = node = _new(Node)
-                node.op = apply
-                node.inputs = (x,)
-                node.keywords = _NO_KEYWORDS
-                node.vjp = vjp
-                node.shapes = node.arrived = None
-                node.clock = tick()
-            else:
-                y.requires_grad = False
-                y.source = None
-            return y
-
-        @wraps(body)
-        def with_keywords(x, *rest, **keywords):
+        def unary(x, *rest, **keywords):
             if not isinstance(x, Tensor) or len(rest) > len(names) or _recorder is not None or observers:
                 return general(x, *rest, **keywords)
             if rest:
                 keywords.update(zip(names, rest))
             data = x.data
             kind = type(data)
+            xp = NAMESPACES[kind]
             try:
-                result, vjp = body(NAMESPACES[kind], data, **keywords)
+                result, vjp = body(xp, data, **keywords) if keywords else body(xp, data)     # ** of nothing takes time, too
             except MISUSE as error:
                 raise named(error, body, [data], keywords) from error
             if not (x.requires_grad and _tracking):
                 vjp = None
             if type(result) is not kind:
-                return _result(NAMESPACES[kind], kind, apply, (x,), keywords, [data], result, vjp)
+                return _result(xp, kind, apply, (x,), keywords, [data], result, vjp)
             y = _new(Tensor)
             y.data = result
             y.grad = None
@@ -254,7 +225,7 @@ def op(*, examples, constant=(), adapt=None):
             return z
 
         if adapt is None and not variadic and (width == 1 or width == 2 and not names):
-            apply = binary if width == 2 else with_keywords if names else unary
+            apply = binary if width == 2 else unary
         else:
             apply = wraps(body)(general)
         apply.body, apply.examples, apply.constant = body, examples, fixed
