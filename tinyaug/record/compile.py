@@ -90,7 +90,7 @@ def _emit(call, arrays):
     if function is np.vecdot:
         return [(np.vecdot, (*args, out[..., 0] if call.keywords["keepdims"] else out))]
     if isinstance(function, np.ufunc) and not call.keywords:
-        *args, out = _fewer_axes([*args, out])
+        *args, out = _fewer_axes([*args, out], matrices=function is np.matmul)
         if function is np.maximum or function is np.minimum:   # a third argument by position is deprecated, and slow
             return [(partial(function, out=out), args)]
         if function is np.matmul and out.ndim == 2 and out.flags.c_contiguous:
@@ -111,11 +111,15 @@ def _emit(call, arrays):
     return [(lambda: np.copyto(out, function(*args, **keywords)), ())]
 
 
-def _fewer_axes(arrays):
-    """The arrays without leading axes of size 1 that all of them have: NumPy sets up loops over fewer axes faster."""
-    while arrays[-1].ndim > 2 and all(
-            np.ndim(x) == 0 or x.ndim == arrays[-1].ndim and x.shape[0] == 1 for x in arrays):
-        arrays = [x[0] if np.ndim(x) else x for x in arrays]
+def _fewer_axes(arrays, matrices=False):
+    """The arrays without leading axes of size 1, the result last: NumPy sets up loops over fewer axes faster.
+
+    An axis that is gone from an argument already is no obstacle: beside a bias (n,) a batch of one (1, n) is a row (n,).
+    matrices: of products the last two axes stay, and all arguments have as many
+    """
+    while arrays[-1].ndim > (2 if matrices else 1) and all(
+            x.shape[0] == 1 if np.ndim(x) == arrays[-1].ndim else not matrices for x in arrays):
+        arrays = [x[0] if np.ndim(x) == arrays[-1].ndim else x for x in arrays]
     return arrays
 
 
@@ -147,8 +151,8 @@ def _join(call, arrays, out):
             pairs[-1].append((target, source))
         else:
             pairs.append([(target, source)])
-    return [(np.copyto, pair[0] if len(pair) == 1 else tuple([_together(arrays) for arrays in zip(*pair)]))
-            for pair in pairs]
+    copies = [pair[0] if len(pair) == 1 else [_together(arrays) for arrays in zip(*pair)] for pair in pairs]
+    return [(np.copyto, _fewer_axes([source, target])[::-1]) for target, source in copies]
 
 
 def _follows(pair, target, source):
