@@ -43,7 +43,7 @@ def build(config, rng):
 def batch(config, rng, i):
     """Level k: vectors with 1 to k elements, in_order: at the first k places. In practice the answer is due later the more
     there may be."""
-    most, terms = pondering.lesson(config, rng, i, 2, trained(config), lambda k: -(-k * config["limit"] // config["size"]))
+    most, terms = pondering.lesson(config, rng, i, 2, trained(config), lambda k: -(-k * config["limit"] // trained(config)))
     places = most if config["in_order"] else config["size"]
     inputs, targets = parity(rng, config["batch"], places, 1, most)
     return np.pad(inputs, ((0, 0), (0, 0), (0, config["size"] - places))), targets, terms
