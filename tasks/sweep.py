@@ -76,5 +76,6 @@ def _one(task, options, folder, penalty, seed):
         if done.returncode:
             raise OptionError(f"--sweep: the run in {out} ended with code {done.returncode}")
     result = json.loads((out / "result.json").read_text())
-    return {"time_penalty": penalty, "seed": seed, "error": result["metrics"]["error"],
-            "steps": result["metrics"]["steps"], "seconds": result["seconds"], "parameters": result["parameters"]}
+    measured = {key: result["metrics"][key] for key in ("error", "steps", "correlation") if key in result["metrics"]}
+    return {"time_penalty": penalty, "seed": seed, **measured, "seconds": result["seconds"],
+            "parameters": result["parameters"]}

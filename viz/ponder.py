@@ -140,15 +140,19 @@ def by_difficulty(folder, trace, difficulty):
 
 
 def sweep(folder, rows, task):
-    """Error and steps by time penalty: a point a seed, a line through the medians."""
+    """Error and steps by time penalty, and correlation where it is measured: a point a seed, a line through the medians."""
+    names = {"error": ("wrong, %", 100), "steps": ("steps at an input", 1),
+             "correlation": ("correlation of steps\nwith difficulty", 1)}
+    shown = {name: how for name, how in names.items() if name in rows[0]}
     penalties = sorted({row["time_penalty"] for row in rows})
     at = {penalty: i for i, penalty in enumerate(penalties)}
-    figure, axes = plt.subplots(1, 2, figsize=(7.5, 2.8), layout="constrained")
-    for panel, name, label, scale in ((axes[0], "error", "wrong, %", 100), (axes[1], "steps", "steps at an input", 1)):
+    figure, axes = plt.subplots(1, len(shown), figsize=(3.5 * len(shown), 2.8), layout="constrained")
+    for panel, (name, (label, scale)) in zip(axes, shown.items()):
         panel.plot([at[row["time_penalty"]] for row in rows], [scale * row[name] for row in rows], "o", color=PALE)
         panel.plot(range(len(penalties)), [scale * np.median([row[name] for row in rows if row["time_penalty"] == penalty])
                                            for penalty in penalties], color=BLUE, marker="_", markersize=12)
-        panel.set(xlabel="time penalty", ylabel=label, ylim=(0, None), xticks=range(len(penalties)),
+        panel.set(xlabel="time penalty", ylabel=label, xticks=range(len(penalties)),
                   xticklabels=[f"{penalty:g}" for penalty in penalties])
+        panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]) if name == "correlation" else 0)
     figure.suptitle(f"{task}: {len(rows)} runs; the line is the median of the seeds", fontsize=9)
     return save(figure, folder, "sweep")

@@ -209,7 +209,7 @@ def test_a_sweep_trains_every_penalty_and_seed_and_compares(tmp_path, capsys):
     assert main(words) == 0
     rows = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
     assert [(row["time_penalty"], row["seed"]) for row in rows] == [(0.0, 1), (0.1, 1)]
-    assert all(0 <= row["error"] <= 1 and 1 <= row["steps"] <= 2 for row in rows)
+    assert all(0 <= row["error"] <= 1 and 1 <= row["steps"] <= 2 and abs(row["correlation"]) <= 1 for row in rows)
     assert (tmp_path / "sweep" / "sweep.png").stat().st_size > 5000 and "penalty  seed" in capsys.readouterr().out
     config = json.loads((tmp_path / "sweep" / "penalty-0.1-seed1" / "config.json").read_text())
     assert (config["time_penalty"], config["size"], config["seed"]) == (0.1, 4, 1)
