@@ -21,8 +21,9 @@ IMAGES, LABELS = 2051, 2049     # magic numbers: unsigned bytes with three axes,
 def read(path):
     """((images, labels) for training, the same for testing).
 
-    path: a folder with pairs of files `...images-idx3-ubyte` and `...labels-idx1-ubyte` (also gzip). Of the standard names
-    `train...` is for training and `t10k...` for testing; of a single pair every fifth digit is for testing.
+    path: a folder with pairs of files `...images-idx3-ubyte` and `...labels-idx1-ubyte` (also gzip). Every fifth digit of
+    `t10k...`, or of the one pair there is, is for testing; the others are for training, unless `train...` is there too. The
+    weights that are shipped were trained on such others of `t10k`.
     raises: ValueError that names the file and what is wrong with it
     """
     path, sets = Path(path), {}
@@ -40,11 +41,10 @@ def read(path):
         raise ValueError(f"{path}: expected a folder with files such as t10k-images-idx3-ubyte.gz, got none")
     training = [found for name, found in sets.items() if name.startswith("train")]
     testing = [found for name, found in sets.items() if not name.startswith("train")]
-    if training and testing:
-        return training[0], testing[0]
-    images, labels = (training or testing)[0]
+    images, labels = (testing or training)[0]
     held = np.arange(len(images)) % 5 == 4
-    return (images[~held], labels[~held]), (images[held], labels[held])
+    rest = training[0] if training and testing else (images[~held], labels[~held])
+    return rest, (images[held], labels[held])
 
 
 def read_idx(path, magic):
