@@ -4,12 +4,25 @@ The network reads x1 + x2 * x3 as six signs, never the numbers behind them. It w
 t2 = add(x1, t1), and the operations do the arithmetic. What was learned on numbers from 1 to 10 is therefore exact on any.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from tasks.task import OptionError, Task
 from tinyaug import Tensor, no_grad
 from tinyaug.data import expressions
-from tinyaug.programmer import OPERATIONS, Averaged, Controller, Programmer, execute, harden, live, run_soft, write
+from tinyaug.programmer import (
+    OPERATIONS,
+    Averaged,
+    AveragedSteps,
+    Controller,
+    Programmer,
+    execute,
+    harden,
+    live,
+    run_soft,
+    write,
+)
 from tinyaug.programmer.programmer import entropy
 from tinyaug.train.optimise import Adam
 
@@ -24,13 +37,15 @@ PROGRAMMER = {
     "steps": 4000, "batch": 16, "validate_every": 500,
     "rate": 2e-3, "clip_norm": 1.0, "gradient_noise": 0.0,
     "two_until": 200, "three_until": 700,
-    "draws": 4, "temperature": 1.0, "tolerance": 0.001, "entropy": 0.1,
+    "draws": 4, "temperature": 1.0, "tolerance": 0.001, "entropy": 0.1, "annealed": False,
     "width": 16, "hidden": 32, "unseen": 0,
 }
 MODELS = {
     "programmer": PROGRAMMER,
-    "averaged": PROGRAMMER | {"tolerance": 0.1},      # the article's plain form; this divides its loss
+    "averaged": PROGRAMMER | {"steps": 7600, "two_until": 600, "three_until": 3600, "entropy": 0.5, "annealed": True},
+    "averaged-steps": PROGRAMMER | {"tolerance": 0.1},      # the article's plain form; this divides its loss
 }
+KINDS = {"programmer": Programmer, "averaged": Averaged, "averaged-steps": AveragedSteps}
 OPERATIONS_HERE = OPERATIONS        # the page that adds an operation puts another dict here
 
 
@@ -80,7 +95,7 @@ def read(trees_or_tokens, count):
 def build(config, rng):
     controller = Controller(words=len(words()), width=config["width"], hidden=config["hidden"],
                             operations=len(OPERATIONS_HERE), rng=rng)
-    return (Averaged if config["model"] == "averaged" else Programmer)(controller, OPERATIONS_HERE)
+    return KINDS[config["model"]](controller, OPERATIONS_HERE)
 
 
 def batch(config, rng, i):
@@ -97,9 +112,18 @@ def batch(config, rng, i):
     with no_grad():
         numbers, answers = expressions.draw(rng, chosen, numeric(), numbers=count, draws=config["draws"],
                                             low=TRAINED[0], high=TRAINED[1])
-    bonus = config["entropy"] * min(1.0, max(0.0, 2 - 2.2 * i / config["steps"]))
-    constants = [np.array(value) for value in (bonus, config["temperature"], config["tolerance"])]
+    constants = [np.array(value) for value in (bonus(config, i), config["temperature"], config["tolerance"])]
     return *read(chosen, count), numbers, answers, *constants
+
+
+def bonus(config, i):
+    """The weight of the entropy: falls to 0 by nine tenths; annealed, to a 100th, and for each number of numbers anew."""
+    if not config["annealed"]:
+        return config["entropy"] * min(1.0, max(0.0, 2 - 2.2 * i / config["steps"]))
+    edges = [0, config["two_until"], config["three_until"], config["steps"]]
+    start, end = next((start, end) for start, end in pairwise(edges) if i <= end)
+    passed = (i - start) / (0.8 * (end - start))
+    return config["entropy"] * 0.01 ** passed * (passed < 1)
 
 
 def loss(model, tokens, places, numbers, answers, bonus, temperature, tolerance):

@@ -8,7 +8,7 @@ import pytest
 from tests.nn.models import check_module, randomised
 from tests.programmer.loops import lstm, soft
 from tinyaug import Tensor, ops, using_dtype
-from tinyaug.programmer import OPERATIONS, Averaged, Controller, Programmer, Scores, run_soft
+from tinyaug.programmer import OPERATIONS, Averaged, AveragedSteps, Controller, Programmer, Scores, run_soft
 from tinyaug.programmer.programmer import entropy, every_program, relative_error
 
 TOKENS = np.array([[0, 4, 7, 5, 8, 6], [4, 9, 5, 8, 6, 0]])         # x1 + x2 * x3 and the like
@@ -104,27 +104,47 @@ def test_four_numbers_have_31104_programs():
     np.testing.assert_allclose(prior.numpy(), -3 * log(6) - 2 * log(4 * 5 * 6), rtol=1e-5)
 
 
-def test_the_averaged_misfit_is_the_error_of_the_average():
+def test_the_averaged_misfit_is_the_error_of_the_mean_over_programs():
+    """(y / c - sum p clip(answer / c, -3, 3))^2 - 0.3 log sum w, with answers so small that some programs are clipped."""
+    rng = np.random.default_rng(7)
+    scores, numbers, answers = random_scores(rng, 2, 3), rng.uniform(1, 3, (2, 4, 3)), rng.uniform(-3, 3, (2, 4))
+    with using_dtype("float64"):
+        found = Averaged(None, OPERATIONS).misfit([Scores(*map(Tensor, step)) for step in scores], Tensor(numbers),
+                                                  Tensor(answers), temperature=0.5, tolerance=1.0).item()
+    wanted = 0.0
+    for b in range(2):
+        every = by_hand([tuple(soft(x[b] / 0.5) for x in step) for step in scores], [list(row) for row in numbers[b]],
+                        list(range(3)), 3)
+        total = sum(p for _, p in every)
+        for k, y in enumerate(answers[b]):
+            size = abs(y) + 0.01
+            mean = sum(p / total * min(3.0, max(-3.0, out[k] / size)) for out, p in every)
+            wanted += (mean - y / size) ** 2 / 8
+        wanted -= 0.3 * log(total) / 2
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_misfit_of_averaged_steps_is_the_error_of_the_average():
     rng = np.random.default_rng(7)
     scores = [Scores(*map(Tensor, step)) for step in random_scores(rng, 2, 3)]
     numbers, answers = Tensor(rng.uniform(1, 3, (2, 4, 3))), Tensor(rng.uniform(1, 9, (2, 4)))
-    model = Averaged(None, OPERATIONS)
+    model = AveragedSteps(None, OPERATIONS)
     wanted = np.mean(relative_error(run_soft(model.choose(scores), numbers, OPERATIONS)[0][-1], answers).numpy()) / 0.5
     assert model.misfit(scores, numbers, answers, temperature=1.0, tolerance=0.5).item() == pytest.approx(wanted, rel=1e-5)
 
 
-def test_the_gradient_of_a_whole_step():
+@pytest.mark.parametrize("kind", [Programmer, Averaged])
+def test_the_gradient_of_a_whole_step(kind):
     """From tokens and numbers to the objective, all parameters, float64."""
     rng = np.random.default_rng(5)
     numbers, answers = rng.uniform(1, 3, (2, 2, 3)), rng.uniform(1, 9, (2, 2))
     with using_dtype("float64"):
         net = randomised(small(rng), rng, scale=0.4)
-        model = Programmer(net, OPERATIONS)
+        model = kind(net, OPERATIONS)
 
         def function(numbers):
             scores = model.controller(Tensor(TOKENS), Tensor(PLACES))
-            likely = model.log_likelihood(scores, numbers, Tensor(answers), temperature=0.7, tolerance=0.5)
-            return likely + entropy(scores)
+            return model.misfit(scores, numbers, Tensor(answers), temperature=0.7, tolerance=0.5) + entropy(scores)
         check_module(model, function, numbers)
 
 

@@ -1,13 +1,10 @@
 """Programs over tables: soft against loops, hard against answers that were computed apart, and both against SQL."""
 
-from math import exp, log
-
 import numpy as np
 import pytest
 
 from tasks.tables import condition, query, right
-from tests.nn.models import check_module, randomised
-from tests.programmer.loops import soft
+from tests.programmer.loops import random_scores, small_world, soft
 from tinyaug import Tensor, using_dtype
 from tinyaug.data import tables as data
 from tinyaug.programmer.tables import (
@@ -16,11 +13,8 @@ from tinyaug.programmer.tables import (
     Instruction,
     Selection,
     Table,
-    TableProgrammer,
     answer_soft,
     execute,
-    log_likelihood,
-    paper_loss,
     run_soft,
     to_sql,
     to_words,
@@ -75,13 +69,6 @@ def test_a_program_that_only_selects_rows_has_no_answer():
     assert execute(program, [[1.0]], (0.0, 0.0), [False]) is None and to_sql(program, ["c1"], (0.0, 0.0)) is None
 
 
-def small_world(rng, batch=2, rows=4, columns=2):
-    values = rng.integers(-5, 6, (batch, rows, columns)).astype(float)
-    limits = rng.uniform(-3, 3, (batch, 2))[:, :, None, None]
-    match = rng.integers(0, 2, (batch, rows)).astype(float)
-    return Table(values, (values[:, None] > limits).astype(float), (values[:, None] < limits).astype(float), match)
-
-
 def soft_run(steps, world, b):
     """One soft program by loops: rows and scalars after each step. steps: [(operation, column, pivot)] distributions"""
     values, (count, columns) = world.values[b], world.values[b].shape
@@ -101,10 +88,6 @@ def soft_run(steps, world, b):
         rows.append(np.array(selected))
         scalars.append(scalar)
     return rows, scalars
-
-
-def random_scores(rng, batch=2, columns=2):
-    return [Selection(*[rng.normal(size=(batch, size)) for size in (len(OPERATIONS), columns, 2)]) for _ in range(STEPS)]
 
 
 def test_a_soft_run_against_loops():
@@ -132,81 +115,3 @@ def test_the_soft_answer_against_loops():
         assert scalar.numpy()[b] == pytest.approx(scalars[-1], rel=1e-9)
         wanted = operation[OPERATIONS.index("assign")] * np.outer(rows[-2], column)
         np.testing.assert_allclose(cells.numpy()[b], wanted, rtol=1e-9)
-
-
-def test_the_papers_loss_against_loops():
-    """Huber, on both sides of its bend, and the cross-entropy of cells."""
-    rng = np.random.default_rng(6)
-    world, scores = small_world(rng), [Selection(*map(Tensor, step)) for step in random_scores(rng)]
-    table, cells = Table(*map(Tensor, world)), rng.integers(0, 2, (2, 4, 2)).astype(float)
-    scalar, shown = (x.numpy() for x in answer_soft(scores, table))
-    wanted = scalar + [0.5, -3.0]
-    found = paper_loss(scores, table, Tensor(wanted), Tensor(cells), Tensor([1.0, 1.0])).numpy()
-    np.testing.assert_allclose(found, [0.125, 2.5], rtol=1e-4)
-    found = paper_loss(scores, table, Tensor(wanted), Tensor(cells), Tensor([0.0, 0.0])).numpy()
-    for b in range(2):
-        total = -sum(log(p + 1e-7) if y else log(1 - p + 1e-7) for p, y in zip(shown[b].ravel(), cells[b].ravel()))
-        assert found[b] == pytest.approx(50 * total / 8, rel=1e-4)
-
-
-def programs_of_three_kinds(columns, numbers):
-    """All hard programs that the likelihood counts, with the choices that are named; None may be anything."""
-    selections = [(name, c, n) for name in ("greater", "lesser") for n in range(numbers) for c in range(columns)]
-    selections += [("match", None, None), ("reset", None, None)]
-    scalars = [("sum", c, None) for c in range(columns)] + [("count", None, None)]
-    ends = scalars + [("assign", c, None) for c in range(columns)]
-    for end in ends:
-        yield from ([None, None, rows, end] for rows in selections)
-        yield from ([one, two, (merge, None, None), end]
-                    for one in selections for two in selections for merge in ("and", "or"))
-    yield from ([one, rows, two, ("difference", None, None)] for one in scalars for rows in selections for two in scalars)
-
-
-@pytest.mark.parametrize("scalar", [True, False])
-def test_the_likelihood_against_loops(scalar):
-    """Each program is executed, and weighed by the probabilities of what it names."""
-    rng = np.random.default_rng(2)
-    world, scores, tolerance = small_world(rng), random_scores(rng), 0.4
-    limits = (0.5, -1.5)
-    for part, compared in ((world.above, np.greater), (world.below, np.less)):
-        part[:] = compared(world.values[:, None], np.array(limits)[:, None, None])
-    answers, cells = rng.uniform(-9, 9, 2), rng.integers(0, 2, (2, 4, 2)).astype(float)
-    with using_dtype("float64"):
-        found = log_likelihood([Selection(*map(Tensor, step)) for step in scores], Table(*map(Tensor, world)),
-                               Tensor(answers), Tensor(cells), Tensor([float(scalar)] * 2), tolerance=tolerance).numpy()
-    for b in range(2):
-        total = 0.0
-        for program in programs_of_three_kinds(2, 2):
-            p = 1.0
-            for step, named in zip(scores, program):
-                for x, name in zip(step, named or ()):
-                    if name is not None:
-                        p *= soft(x[b])[OPERATIONS.index(name) if isinstance(name, str) else name]
-            steps = [Instruction(name, c or 0, n or 0) for name, c, n in [named or ("reset", 0, 0) for named in program]]
-            said = execute(steps, world.values[b].tolist(), limits, (world.match[b] > 0).tolist())
-            if isinstance(said, list) != (not scalar):
-                continue
-            if scalar:
-                error = abs(said - answers[b]) / (abs(said) + abs(answers[b]) + 0.01)
-            else:
-                hit, size = sum(cells[b][cell] for cell in said), len(said) + cells[b].sum()
-                error = (size - 2 * hit) / (size + 0.01)
-            total += p * exp(-error / tolerance)
-        assert found[b] == pytest.approx(log(total), rel=1e-8)
-
-
-def test_the_gradient_of_a_whole_step():
-    rng = np.random.default_rng(3)
-    world, answers = small_world(rng), rng.uniform(-9, 9, 2)
-    tokens = np.array([[0, 5, 1, 4, 6], [3, 4, 1, 5, 2]])
-    places = (tokens[:, None, :] == np.array([1, 2])[:, None]).astype(float)
-    with using_dtype("float64"):
-        net = randomised(TableProgrammer(words=7, width=3, hidden=2, rng=rng), rng, scale=0.5)
-        del net.history.start_hidden, net.history.start_cell            # its first state is what the readers end in
-
-        def function(values):
-            table = Table(values, *map(Tensor, world[1:]))
-            scores = net(Tensor(tokens), Tensor(places), Tensor([3, 4]))
-            return log_likelihood(scores, table, Tensor(answers), Tensor(np.ones((2, 4, 2))), Tensor([1.0, 0.0]),
-                                  tolerance=0.5)
-        check_module(net, function, world.values)

@@ -68,13 +68,20 @@ def test_a_step_has_the_shapes_that_it_says():
     np.testing.assert_array_equal(places.sum(axis=-1), 1)
 
 
-def test_the_articles_form_averages_values():
-    """Its loss is the relative error of the average."""
-    model, config = small(model="averaged", two_until=0, three_until=9)
-    assert type(model).__name__ == "Averaged"
+@pytest.mark.parametrize("name, kind", [("averaged", "Averaged"), ("averaged-steps", "AveragedSteps")])
+def test_a_step_of_the_models_that_average(name, kind):
+    model, config = small(**task.MODELS[name] | {"model": name, "two_until": 0, "three_until": 9})
+    assert type(model).__name__ == kind
     batch = [Tensor(x) for x in task.batch(config, np.random.default_rng(5), 1)]
     value, logged = task.loss(model, *batch)
-    assert np.isfinite(value.item()) and 0 < logged["misfit"].item() <= 1 / config["tolerance"]
+    assert np.isfinite(value.item()) and logged["misfit"].item() > 0 and logged["entropy"].item() > 5
+
+
+def test_the_bonus_is_annealed_for_each_number_of_numbers_anew():
+    config = task.MODELS["averaged"] | {"steps": 1000, "two_until": 100, "three_until": 200, "entropy": 2.0}
+    assert task.bonus(config, 41) == pytest.approx(2.0 * 0.01 ** (41 / 80))
+    assert [task.bonus(config, i) for i in (80, 100, 199, 900, 1000)] == [0.0] * 5
+    assert task.bonus(config, 101) > 1.5 and task.bonus(config, 201) > 1.9 > task.bonus(config, 230)
 
 
 def test_ask_prints_the_program_and_the_answer(capsys):

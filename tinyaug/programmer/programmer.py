@@ -10,7 +10,7 @@ from tinyaug.nn.layers import Embedding, Linear
 from tinyaug.nn.module import Module
 from tinyaug.programmer.soft_ops import Choice, run_soft
 
-__all__ = ["Averaged", "Controller", "Programmer", "Scores", "entropy", "every_program", "relative_error"]
+__all__ = ["Averaged", "AveragedSteps", "Controller", "Programmer", "Scores", "entropy", "every_program", "relative_error"]
 
 NEVER = -1e9        # a score that no softmax gives any weight to, and that is finite, as its gradient has to be
 
@@ -131,7 +131,29 @@ class Programmer(Module):
 
 
 class Averaged(Programmer):
-    """The article's plain form: values are averaged, and what training makes small is the relative error of the answer."""
+    """The article's averages, of whole programs: what training makes small is the squared error of their mean answer.
+
+        (y / c - sum_s p(s) clip(answer of s / c, -3, 3))^2 - 0.3 log sum_s w(s)
+
+        p(s) = w(s) / sum_s w(s),     c = |y| + 0.01
+
+    w(s) is the product of the choices of program s, one that uses each number and each result once; the second term is what
+    choices cost that are no program. Clipped: else a program that multiplies where it should divide drowns the rest.
+
+    Deviation: the article averages at each step, see `AveragedSteps`. What a step makes of averages, no program says.
+    """
+
+    def misfit(self, scores, numbers, answers, *, temperature, tolerance):
+        found, prior = every_program(scores, numbers, self.operations, temperature)
+        total = ops.logsumexp(prior, axis=-1, keepdims=True)
+        size = abs(answers) + 0.01
+        clipped = ops.clip(found / ops.expand_dims(size, 1), a_min=-3.0, a_max=3.0)                   # (B, P, K)
+        mean = ops.sum(ops.expand_dims(ops.exp(prior - total), -1) * clipped, axis=1)
+        return ops.mean((mean - answers / size) ** 2) - 0.3 * ops.mean(total)
+
+
+class AveragedSteps(Programmer):
+    """The article's plain form: values are averaged at each step; the relative error of the answer is made small."""
 
     def misfit(self, scores, numbers, answers, *, temperature, tolerance):
         found = run_soft(self.choose(scores, temperature), numbers, self.operations)[0][-1]

@@ -11,14 +11,13 @@ from tinyaug.autograd import Tensor
 from tinyaug.nn.cells import LSTM, LSTMState, unroll
 from tinyaug.nn.layers import Embedding, Linear
 from tinyaug.nn.module import Module
-from tinyaug.programmer.programmer import NEVER, relative_error
+from tinyaug.programmer.programmer import NEVER
 
 __all__ = ["OPERATIONS", "Instruction", "Selection", "Table", "TableProgrammer", "answer_soft", "execute", "harden", "live",
-           "log_likelihood", "paper_loss", "quoted", "run_soft", "to_sql", "to_words"]
+           "quoted", "run_soft", "to_sql", "to_words"]
 
 OPERATIONS = ("sum", "count", "difference", "greater", "lesser", "and", "or", "assign", "reset", "match")
 STEPS = 4
-TINY = 1e-7         # inside a log: a cell that is surely wrong costs 16 nats, and is finite in float32
 
 
 class Selection(NamedTuple):
@@ -138,91 +137,6 @@ def answer_soft(scores, table):
     assign = choices[-1].operation[..., OPERATIONS.index("assign"), None]
     cells = ops.expand_dims(rows[-2][:, 0], -1) * (assign * choices[-1].column)
     return scalars[-1][:, 0], cells
-
-
-def paper_loss(scores, table, scalar, cells, is_scalar):
-    """The loss of the paper: of the soft answer, Huber for a scalar, and lambda times the cross-entropy of cells, (B,).
-
-        a^2 / 2 where a = |scalar - y| <= delta, else delta a - delta^2 / 2              NP, training objective
-        - lambda / (R C) sum_ij y(i, j) log cell(i, j) + (1 - y(i, j)) log(1 - cell(i, j))
-
-    delta is 1, and lambda 50, that of the paper's successor (Neelakantan et al. 2016).
-    """
-    found, shown = answer_soft(scores, table)
-    a = abs(found - scalar)
-    huber = ops.where(a <= 1, a * a / 2, a - 0.5)
-    entropies = -(cells * ops.log(shown + TINY) + (1 - cells) * ops.log(1 - shown + TINY))
-    return is_scalar * huber + (1 - is_scalar) * 50 * ops.mean(entropies, axis=(-1, -2))
-
-
-def log_likelihood(scores, table, scalar, cells, is_scalar, *, tolerance):
-    """How likely hard programs are to give the answers, (B,): all programs of three kinds are run.
-
-        log sum_s p(s) exp(-e(answer of s, answer) / tolerance)
-
-        one selection:   step 3 selects, step 4 answers
-        two selections:  steps 1 and 2 select, step 3 is `and` or `or`, step 4 answers
-        a difference:    step 1 is a scalar of all rows, step 2 selects, step 3 is a scalar of it, step 4 `difference`
-
-    What a kind does not name may be anything: it is marginalised. e: relative error of a scalar, of cells the share
-    that differs; at most 1.
-
-    scalar: (B,), cells: (B, R, C) 1 for what is to be printed, is_scalar: (B,) 1 where the answer is a number
-    """
-    wanted = ops.reshape(scalar, (-1, 1, 1))
-    basic, every = selections(table), ops.ones_like(table.match[:, None, :])
-    chosen = [log_selections(step) for step in scores[:-1]]                                  # (B, M) each
-    third, last = (dict(zip(OPERATIONS, ops.split(ops.log_softmax(step.operation), len(OPERATIONS), axis=-1)))
-                   for step in scores[2:])
-    one, other = ops.expand_dims(basic, 2), ops.expand_dims(basic, 1)
-    pairs = (table.match.shape[0], -1)
-    both = ops.reshape(ops.expand_dims(chosen[0], 2) + ops.expand_dims(chosen[1], 1), pairs)
-    rows = ops.concatenate([basic, *(ops.reshape(merge(one, other), (*pairs, basic.shape[-1]))
-                                     for merge in (ops.minimum, ops.maximum))], axis=1)      # (B, P, R)
-    prior = ops.expand_dims(ops.concatenate([chosen[2], both + third["and"], both + third["or"]], axis=1), -1)
-
-    scalars = scalars_of(rows, table)                                                        # (B, P, C + 1)
-    likely = prior + log_scalars(scores[3]) - relative_error(scalars, wanted) / tolerance
-    before, after = scalars_of(every, table), scalars[:, :basic.shape[1]]                    # (B, 1, C + 1), (B, M, C + 1)
-    differences = ops.expand_dims(ops.swapaxes(before, 1, 2), -1) - ops.expand_dims(after, 1)     # (B, C + 1, M, C + 1)
-    chain = (ops.reshape(log_scalars(scores[0]), (pairs[0], -1, 1, 1)) + ops.reshape(chosen[1], (pairs[0], 1, -1, 1))
-             + ops.reshape(log_scalars(scores[2]), (pairs[0], 1, 1, -1)) + ops.reshape(last["difference"], (-1, 1, 1, 1))
-             - relative_error(differences, ops.expand_dims(wanted, -1)) / tolerance)
-    numbers = ops.logsumexp(ops.concatenate([ops.reshape(likely, pairs), ops.reshape(chain, pairs)], axis=1), axis=-1)
-
-    shown = ops.einsum("bsr,brc->bsc", rows, cells)                       # how many of the wanted cells are in each column
-    size = ops.sum(rows, axis=-1, keepdims=True) + ops.reshape(ops.sum(cells, axis=(-1, -2)), (-1, 1, 1))
-    printed = (prior + ops.expand_dims(last["assign"] + ops.log_softmax(scores[3].column), 1)
-               - (size - 2 * shown) / (size + 0.01) / tolerance)
-    return is_scalar * numbers + (1 - is_scalar) * ops.logsumexp(ops.reshape(printed, pairs), axis=-1)
-
-
-def selections(table):
-    """All rows that one step may select without a look at earlier ones, (B, M, R): greater, lesser, match, reset."""
-    compared = [ops.reshape(ops.swapaxes(each, 2, 3), (each.shape[0], -1, each.shape[2]))
-                for each in (table.above, table.below)]
-    match = ops.expand_dims(table.match, 1)
-    return ops.concatenate([*compared, match, ops.ones_like(match)], axis=1)
-
-
-def log_selections(step):
-    """How likely each of `selections` is at a step, (B, M)."""
-    operation, column, pivot = (ops.log_softmax(score) for score in step)
-    part = dict(zip(OPERATIONS, ops.split(operation, len(OPERATIONS), axis=-1)))
-    picked = ops.reshape(ops.expand_dims(pivot, 2) + ops.expand_dims(column, 1), (column.shape[0], -1))   # (B, N * C)
-    return ops.concatenate([part["greater"] + picked, part["lesser"] + picked, part["match"], part["reset"]], axis=1)
-
-
-def scalars_of(rows, table):
-    """The sums of all columns over selections (B, P, R), and their counts: (B, P, C + 1)"""
-    return ops.concatenate([ops.einsum("bpr,brc->bpc", rows, table.values), ops.sum(rows, axis=-1, keepdims=True)], axis=-1)
-
-
-def log_scalars(step):
-    """How likely each of `scalars_of` is at a step, (B, 1, C + 1)."""
-    operation, column = ops.log_softmax(step.operation), ops.log_softmax(step.column)
-    part = dict(zip(OPERATIONS, ops.split(operation, len(OPERATIONS), axis=-1)))
-    return ops.expand_dims(ops.concatenate([part["sum"] + column, part["count"]], axis=1), 1)
 
 
 def harden(scores):
