@@ -42,7 +42,7 @@ PROGRAMMER = {
 }
 MODELS = {
     "programmer": PROGRAMMER,
-    "averaged": PROGRAMMER | {"steps": 7600, "two_until": 600, "three_until": 3600, "entropy": 0.5, "annealed": True},
+    "averaged": PROGRAMMER | {"steps": 6600, "two_until": 600, "three_until": 2600, "entropy": 1.0, "annealed": True},
     "averaged-steps": PROGRAMMER | {"tolerance": 0.1},      # the article's plain form; this divides its loss
 }
 KINDS = {"programmer": Programmer, "averaged": Averaged, "averaged-steps": AveragedSteps}
@@ -117,13 +117,13 @@ def batch(config, rng, i):
 
 
 def bonus(config, i):
-    """The weight of the entropy: falls to 0 by nine tenths; annealed, to a 100th, and for each number of numbers anew."""
+    """The weight of the entropy: falls to 0 by nine tenths; annealed, to a 1000th, and for each number of numbers anew."""
     if not config["annealed"]:
         return config["entropy"] * min(1.0, max(0.0, 2 - 2.2 * i / config["steps"]))
     edges = [0, config["two_until"], config["three_until"], config["steps"]]
     start, end = next((start, end) for start, end in pairwise(edges) if i <= end)
     passed = (i - start) / (0.8 * (end - start))
-    return config["entropy"] * 0.01 ** passed * (passed < 1)
+    return config["entropy"] * 0.001 ** passed * (passed < 1)
 
 
 def loss(model, tokens, places, numbers, answers, bonus, temperature, tolerance):

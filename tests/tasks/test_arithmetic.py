@@ -79,7 +79,7 @@ def test_a_step_of_the_models_that_average(name, kind):
 
 def test_the_bonus_is_annealed_for_each_number_of_numbers_anew():
     config = task.MODELS["averaged"] | {"steps": 1000, "two_until": 100, "three_until": 200, "entropy": 2.0}
-    assert task.bonus(config, 41) == pytest.approx(2.0 * 0.01 ** (41 / 80))
+    assert task.bonus(config, 41) == pytest.approx(2.0 * 0.001 ** (41 / 80))
     assert [task.bonus(config, i) for i in (80, 100, 199, 900, 1000)] == [0.0] * 5
     assert task.bonus(config, 101) > 1.5 and task.bonus(config, 201) > 1.9 > task.bonus(config, 230)
 

@@ -37,6 +37,20 @@ def test_a_step_has_the_shapes_that_it_says():
     assert np.isfinite(value.item()) and logged["entropy"].item() > 5
 
 
+@pytest.mark.parametrize("name, of", [("paper-loss", "programs"), ("paper-steps", "steps")])
+def test_a_step_of_the_papers_loss(name, of):
+    model, config = small(model=name, columns=2)
+    assert model.averages == of
+    value, logged = task.loss(model, *map(Tensor, task.batch(config, np.random.default_rng(0), 1)))
+    assert np.isfinite(value.item()) and logged["misfit"].item() > 1 and logged["entropy"].item() > 1
+
+
+def test_the_bonus_falls_to_a_500th_and_ends():
+    config = task.MODELS["paper-loss"] | {"model": "paper-loss", "batch": 1, "steps": 1000}
+    bonus = [float(task.batch(config, np.random.default_rng(0), i)[-2]) for i in (350, 699, 700)]
+    assert bonus == pytest.approx([20 * 0.002 ** 0.5, 20 * 0.002 ** (699 / 700), 0])
+
+
 def test_right_is_strict():
     assert task.right(2.0, 2.0 + 1e-12) and not task.right(2.0, 2.001) and not task.right(None, 0.0)
     assert task.right([(0, 1)], [(0, 1)]) and not task.right([(0, 1)], [(0, 1), (1, 1)]) and not task.right(1.0, [(0, 0)])

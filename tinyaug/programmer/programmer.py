@@ -130,15 +130,18 @@ class Programmer(Module):
         return -ops.mean(self.log_likelihood(scores, numbers, answers, temperature=temperature, tolerance=tolerance))
 
 
+def signed_log(x):
+    """sign(x) log(1 + |x|): a scale on which a product is not many times as large as a difference."""
+    return ops.sign(x) * ops.log1p(abs(x))
+
+
 class Averaged(Programmer):
     """The article's averages, of whole programs: what training makes small is the squared error of their mean answer.
 
-        (y / c - sum_s p(s) clip(answer of s / c, -3, 3))^2 - 0.3 log sum_s w(s)
-
-        p(s) = w(s) / sum_s w(s),     c = |y| + 0.01
+        (g(y) - sum_s p(s) g(answer of s))^2 - 0.3 log sum_s w(s),        p(s) = w(s) / sum_s w(s)
 
     w(s) is the product of the choices of program s, one that uses each number and each result once; the second term is what
-    choices cost that are no program. Clipped: else a program that multiplies where it should divide drowns the rest.
+    choices cost that are no program. g is `signed_log`.
 
     Deviation: the article averages at each step, see `AveragedSteps`. What a step makes of averages, no program says.
     """
@@ -146,10 +149,8 @@ class Averaged(Programmer):
     def misfit(self, scores, numbers, answers, *, temperature, tolerance):
         found, prior = every_program(scores, numbers, self.operations, temperature)
         total = ops.logsumexp(prior, axis=-1, keepdims=True)
-        size = abs(answers) + 0.01
-        clipped = ops.clip(found / ops.expand_dims(size, 1), a_min=-3.0, a_max=3.0)                   # (B, P, K)
-        mean = ops.sum(ops.expand_dims(ops.exp(prior - total), -1) * clipped, axis=1)
-        return ops.mean((mean - answers / size) ** 2) - 0.3 * ops.mean(total)
+        mean = ops.sum(ops.expand_dims(ops.exp(prior - total), -1) * signed_log(found), axis=1)             # (B, K)
+        return ops.mean((mean - signed_log(answers)) ** 2) - 0.3 * ops.mean(total)
 
 
 class AveragedSteps(Programmer):
