@@ -38,7 +38,7 @@ OUTSIDE = 0.3           # where answers of programs are averaged: weight of -log
 ONE = {"steps": 4000, "batch": 32, "validate_every": 250, "rate": 1e-2, "clip_norm": 1.0,
        "gradient_noise": 0.0, "columns": 1, "rows": 30, "limit": 10,
        "tolerance": 0.001, "entropy": 0.0, "width": 24, "hidden": 32}
-PAPER = ONE | {"steps": 8000, "validate_every": 1000, "rate": 3e-3, "entropy": 20.0}
+PAPER = ONE | {"steps": 10000, "validate_every": 1000, "rate": 3e-3, "entropy": 20.0}
 MODELS = {"one-column": ONE, "five-columns": ONE | {"columns": 5}, "paper-loss": PAPER,
           "paper-steps": PAPER | {"entropy": 0.0}, "wiki": wiki.RECIPE}
 AVERAGES = {"paper-loss": "programs", "paper-steps": "steps"}     # what the soft answers of these average
@@ -104,7 +104,7 @@ def batch(config, rng, i):
                 cells[k, row, column] = 1
         else:
             scalar[k] = answer
-    passed = i / (0.7 * config["steps"])
+    passed = i / (0.6 * config["steps"])
     bonus = config["entropy"] * 0.002 ** passed * (passed < 1)
     names = np.array([tables.vocabulary(config["columns"])[f"c{j + 1}"] for j in range(config["columns"])])
     constants = [np.array(value) for value in (bonus, config["tolerance"])]

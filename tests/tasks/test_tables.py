@@ -47,8 +47,8 @@ def test_a_step_of_the_papers_loss(name, of):
 
 def test_the_bonus_falls_to_a_500th_and_ends():
     config = task.MODELS["paper-loss"] | {"model": "paper-loss", "batch": 1, "steps": 1000}
-    bonus = [float(task.batch(config, np.random.default_rng(0), i)[-2]) for i in (350, 699, 700)]
-    assert bonus == pytest.approx([20 * 0.002 ** 0.5, 20 * 0.002 ** (699 / 700), 0])
+    bonus = [float(task.batch(config, np.random.default_rng(0), i)[-2]) for i in (300, 599, 600)]
+    assert bonus == pytest.approx([20 * 0.002 ** 0.5, 20 * 0.002 ** (599 / 600), 0])
 
 
 def test_right_is_strict():
