@@ -147,6 +147,8 @@ TASK = Task(
     name="judge", title="is a sentence true of some things? Drawn sentences, or those of NLVR",
     paper="Suhr et al. 2017, A Corpus of Natural Language for Visual Reasoning; hops as in Sukhbaatar et al. 2015",
     measures="share judged right; the weight on things of a colour that the sentence names",
+    found=("99.7 % judged right (3 of 3 seeds), by the text alone 50.2 %",
+           "NLVR: 51.5 %, below always true, 56.7 %: few examples"),
     minutes=1, **writing.parts(globals()), keeps=keeps,
     data="NLVR: its file .json, or a folder or tar archive that has one",
 )

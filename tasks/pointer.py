@@ -254,6 +254,8 @@ TASK = Task(
     name="pointer", title="sort, convex hulls and short tours by pointing at the input",
     paper="Vinyals, Fortunato, Jaitly 2015, Pointer Networks",
     measures="share of answers right as a whole; area of the hull, length of the tour over the shortest, by size",
+    found=("sorted 100 % right, hulls 92.3 % right, tours 1.006 of the shortest at 10 points (3 of 3 seeds each)",
+           "public hulls 96.5 % right; TSPLIB, best of eight views 1.031 of the shortest"),
     minutes=1, **writing.parts(globals()),
     data="measured, not trained on: hulls, a line each, x1 y1 ... output i1 ... i1 (plain, .gz or .xz); or instances of "
          "TSPLIB, a folder, tar archive or .tsp file",

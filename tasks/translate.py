@@ -183,6 +183,8 @@ TASK = Task(
     name="translate", title="dates in free form to ISO 8601, numbers to words; with --data sentences",
     paper="Bahdanau, Cho, Bengio 2015, Neural Machine Translation by Jointly Learning to Align and Translate",
     measures="share of unseen dates and numbers right as a whole; how often attention is largest at the true source; BLEU",
+    found=("dates 99.95 %, numbers 99.8 % right (3 of 3 seeds reach every bar); without attention 1.7 %, 42.7 %",
+           "Multi30k to 12 words: 41.9 BLEU, transformer 45.9, without attention 10.4"),
     minutes=2, **writing.parts(globals()), keeps=keeps, choices={"score": writing.SCORES}, options=answering.option,
     data="Multi30k: a folder of train.en, train.fr, val.en ... (plain, .gz or .xz); or Tatoeba: a file of sentence <tab> "
          "translation",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.__main__ import load
+from tasks.__main__ import listing, load
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = "\n".join((DOCS / name).read_text() for name in ("attention-tasks.md", "seeing.md"))
@@ -35,6 +35,14 @@ def test_the_recipes_of_the_page_are_those_that_run(name):
     keys = dict.fromkeys(key for recipe in models.values() for key in recipe)
     found = [[cell.strip() for cell in row.strip("|").split("|")][:-1] for row in rows]
     assert found == [[f"`{key}`", *(str(recipe.get(key, "-")) for recipe in models.values())] for key in keys]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_what_the_list_of_tasks_tells_is_on_the_page(name):
+    found = load(name).found
+    numbers = re.findall(r"\d of \d|\d[\d.]* %|\d\.\d+", " ".join(found))
+    assert listing([load(name)]).count("found") == len(found) > 0 < len(numbers)
+    assert [number for number in numbers if number not in section(name)] == []
 
 
 @pytest.mark.parametrize("name", METRICS)
