@@ -156,7 +156,7 @@ TASK = Task(
     paper="Xu et al. 2015, Show, Attend and Tell",
     measures="share of sentences right as a whole; the weight that lies on the object that a word names",
     found=("soft 99.65 %, hard 99.6 % of the sentences right (3 of 3 seeds each), without attention 61.6 %",
-           "MNIST: 96.4 %, without attention -"),
+           "MNIST: 96.4 %, without attention 90.5 %"),
     minutes=1, **writing.parts(globals()), keeps=writing.reading(digits),
     data="MNIST: a folder of t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, or train..., plain or .gz",
 )
