@@ -119,7 +119,7 @@ def test_own_table(question, answer, capsys, tmp_path):
     assert said[0] == answer and said[-2].startswith("SQL: SELECT") and said[-1] == "agrees"
 
 
-@pytest.mark.parametrize("name", ["one-column", "five-columns"])
+@pytest.mark.parametrize("name", ["one-column", "five-columns", "paper-loss"])
 def test_shipped_weights_reach_their_bars(name):
     """Among them that the soft answer, and sqlite3, say what the hard program says."""
     model, config, _ = shipped(task.TASK, name, WEIGHTS)
