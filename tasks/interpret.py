@@ -21,6 +21,7 @@ from tinyaug.train.optimise import Adam
 
 WEIGHTS = Path(__file__).parent / "weights"
 DIGITS, NUMBERS = (10, 100, 1000), (20, 60)     # trained on 1 to 20
+PROBLEMS = 100                                  # of each length
 SYMBOLS = 11
 SHORT = 6       # looks; of all programs but the loops the longest has 5
 FIRST = [name for name in traces.NAMES if name not in traces.LEARNED_LATER]
@@ -218,10 +219,9 @@ def evaluate(model, config, rng):
     for kind in kinds(config):
         exact = 1.0
         for length in DIGITS if kind == "addition" else NUMBERS:
-            problems = 20 if length == max(NUMBERS) else 100
-            rows.append({"length": length, "kind": kind, "problems": problems, "exact": 0.0})
+            rows.append({"length": length, "kind": kind, "problems": PROBLEMS, "exact": 0.0})
             if exact > 0:
-                rows[-1]["exact"] = exact = measure(model, rng, kind, length, problems)
+                rows[-1]["exact"] = exact = measure(model, rng, kind, length, PROBLEMS)
     metrics = dict(zip(("proof", "cases"), proof(model))) if config["model"] == "recursive" else {}
     return {"metrics": metrics, "by_length": rows}
 
