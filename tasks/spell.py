@@ -106,7 +106,7 @@ TASK = Task(
     paper="Bahdanau, Cho, Bengio 2015; Yao and Zweig 2015 for the CMU dictionary",
     measures="share of unseen words right as a whole; with --data phone and word error rate on held-out words",
     found=("99.75 % of the words right (3 of 3 seeds), without attention 41.9 %",
-           "CMU dictionary: 7.8 % of the phones, 31.7 % of the words wrong (3 of 3 seeds), without 12 %, 40.8 %"),
+           "CMU dictionary: 7.8 % of the phones, 31.7 % of the words wrong (3 of 3 seeds), without 12.0 %, 40.8 %"),
     minutes=2, **writing.parts(globals()), keeps=writing.reading(dictionary),
     data="the CMU pronouncing dictionary (cmudict.dict, plain, .gz or .xz)",
     choices={"score": writing.SCORES}, options=answering.option,
