@@ -273,6 +273,7 @@ TASK = Task(
     name="arithmetic", title="write a program for an expression, from its answers alone",
     paper="Olah and Carter 2016, Attention and Augmented Recurrent Neural Networks, section 4",
     measures="share of expressions whose hard program is exact on numbers 100 times larger, and correct for all numbers",
+    found=("10 of 10 seeds reach 99 %: median 99.9 % exact; by the article's averages 0.3 to 79 %",),
     minutes=1.5, models=MODELS, build=build, batch=batch, loss=loss, optimiser=optimiser, rate=rate, validate=validate,
     evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check, options=options, command=command,
 )

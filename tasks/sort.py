@@ -100,6 +100,7 @@ TASK = Task(
     name="sort", title="say the order of up to five numbers",
     paper="Graves 2016, Adaptive Computation Time for Recurrent Neural Networks, section 3.4",
     measures="share of sequences with a wrong place, of places wrong, and steps, while reading and while answering",
+    found=("2.2 to 3.6 % of the sequences wrong (bar missed), without pondering 1.3 to 3.4 %",),
     minutes=4, models=MODELS, choices=pondering.CHOICES, build=build, batch=batch, loss=pondering.loss,
     optimiser=pondering.optimiser, rate=pondering.rate, validate=validate, evaluate=evaluate, targets=targets,
     trace=trace, figures=figures, check=check, options=sweep.options, command=sweep.command("sort"),

@@ -277,6 +277,7 @@ TASK = Task(
     name="tables", title="answer questions about a table by a program, from answers alone",
     paper="Neelakantan, Le, Sutskever 2015, Neural Programmer: Inducing Latent Programs with Gradient Descent",
     measures="share of right answers on new tables, on longer ones with larger numbers, and with text; agreement with SQL",
+    found=("100 % right in all three tests, one column and five (3 of 3 seeds); WikiTableQuestions 42 %, look-up 11 %",),
     minutes=1, models=MODELS, build=of_model(build), batch=of_model(batch), loss=loss, optimiser=optimiser, rate=rate,
     validate=of_model(validate), evaluate=of_model(evaluate), targets=of_model(targets), trace=of_model(trace),
     figures=figures, check=of_model(check), keeps=of_model(keeps), options=own_table.options,
