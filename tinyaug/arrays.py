@@ -140,7 +140,7 @@ def from_start(xp):
 
 
 _numpy = {name: value for name, value in vars(np).items() if not name.startswith("_")}
-# dot, of two matrices, is called as the method that it is: a quarter less set-up than x @ y
+# dot, of two matrices, is called as the method that it is, which has less set-up than x @ y
 host = SimpleNamespace(**{**_numpy, "dot": np.ndarray.dot, "scatter_add": scatter_add, "products": products, "sum": _sum,
                           "max": _max, "min": _min, "sum_from": _sum_from, "max_from": _max_from})
 

@@ -2,7 +2,8 @@
 
 No look at types, shapes or broadcasting, no names for errors, no second derivative, no recorder, no observers, one
 backward pass and one list of all that ever ran. What it costs is what NumPy's calls and Python's own calls cost, so its
-times are a bound for tinyaug's tape, which does the same work with all of these.
+times are a bound for tinyaug's tape, which does the same work with all of these. The ops repeat how a gradient is added and
+a Number goes on the tape, as calls for that would be measured too.
 """
 
 import numpy as np

@@ -87,6 +87,8 @@ def answer_mean(scores, table):
     w(s): the product of the named choices. Programs are distinct, see `every_answer`: else what a single selection says
     would be said many times over, and an undecided mean would be full of it.
 
+    Deviation: the paper averages at each step, as `answer_soft` does; what a step makes of averages is no program's answer.
+
     returns: scalars (B,), cells (B, R, C), the entropy of p (B,), and -log sum w (B,), what choices of no program cost
     """
     every = every_answer(scores, table, distinct=True)
