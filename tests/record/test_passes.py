@@ -42,11 +42,11 @@ def several_steps(x):
     return [ops.tanh(x * (i + 1)) @ w for i in range(10)]
 
 
-def slopes(x):
+def slopes(x, steps=10):
     """The backward pass of ten tanhs: their slopes depend on the forward pass alone."""
     w = Tensor(WEIGHT, requires_grad=True)
     y = x
-    for _ in range(10):
+    for _ in range(steps):
         y = ops.tanh(y @ w)
     ops.sum(y).backward()
     return w.grad
@@ -184,6 +184,14 @@ def test_bulk_takes_the_slopes_of_all_steps_at_once():
     assert len(other.steps) < len(one.steps)
     factors = [[call.out.shape for call in program.calls if call.function is np.subtract] for program in (one, other)]
     assert factors == [[(2, 3)] * 10, [(10, 2, 3)]]
+
+
+def test_bulk_takes_the_slopes_of_many_steps_in_stretches():
+    program = counts(lambda x: slopes(x, 140), [dead, bulk])
+    stretches = [call.out.shape for call in program.calls if call.function is np.subtract]
+    assert stretches == [(64, 2, 3), (64, 2, 3), (12, 2, 3)]
+    made = [call.out for call in program.calls]
+    assert all(made.index(slot) < i for i, call in enumerate(program.calls) for slot in reads(call) if slot in made)
 
 
 def test_half_a_sigmoid_goes_into_the_weights():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from tinyaug.record.program import is_reduction, is_view, reads
@@ -124,7 +126,8 @@ class Ownership:
         self.placed, self.swapped = place(calls, outputs), swapped
         self.owner, self.last, self.views = {}, {}, set()
         made = [call.out for call in calls if call.out is not None]
-        self._scratch = np.empty(max([_span(slot) for slot in [*made, *inputs]], default=0), np.uint8)
+        scratch = np.empty(max([_span(slot) for slot in [*made, *inputs]], default=0), np.uint8)
+        self._blank = cache(lambda shape, dtype: np.ndarray(shape, dtype, scratch))
         self._home = {slot: self._blank(slot.shape, slot.dtype) for slot in inputs}     # {slot: array}
         for i, call in enumerate(calls):
             for slot in reads(call):
@@ -137,10 +140,7 @@ class Ownership:
                 self._touch(call.out, i)
         for slot in outputs:
             self._touch(slot, len(calls))
-        del self._home, self._scratch
-
-    def _blank(self, shape, dtype):
-        return np.ndarray(shape, dtype, self._scratch)
+        del self._home, self._blank
 
     def _touch(self, slot, i):
         owner = self.owner.get(slot)

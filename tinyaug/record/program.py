@@ -50,7 +50,7 @@ class Call:
     keywords: dict = field(default_factory=dict)
     out: Slot | None = None
     label: tuple = ("", "")
-    slots: list | None = None
+    slots: tuple | None = None
 
     def __repr__(self):
         if self.function is take_index:
@@ -95,10 +95,12 @@ def alike(one, two):
 def reads(call):
     """The Slots that a call reads (and, for a write, the one that it fills, first)."""
     if call.slots is None:
-        call.slots = []
-        _collect(call.args, call.slots)
-        if call.keywords:
-            _collect(tuple(call.keywords.values()), call.slots)
+        if not call.keywords and all(isinstance(x, Slot) for x in call.args):
+            call.slots = call.args             # most calls: nothing to keep beside the arguments
+        else:
+            found: list = []
+            _collect((*call.args, *call.keywords.values()), found)
+            call.slots = tuple(found)
     return call.slots
 
 

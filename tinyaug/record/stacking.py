@@ -12,6 +12,7 @@ __all__ = ["SMALL", "after_seed", "before_writes", "bulk", "merge_products"]
 
 SMALL = 4096                               # numbers; of a larger array the work counts, not the call
 ENOUGH = 8                                 # calls; fewer do not pay for the stacks
+STRETCH = 64                               # calls that become one; of more, the memory for all of them counts
 COPIES = 4                                 # one part in so many may be copied into a stack: a copy costs what a call does
 
 
@@ -102,24 +103,14 @@ def bulk(calls, outputs):
     """Derivative factors of all time steps at once.
 
     1 - y * y, the slope of a tanh, does not wait for the cotangent: it depends on the forward pass alone. So the factors
-    of all time steps are computed together, once, from the stacked y; what remains in each step of the backward pass is
-    the product with its cotangent.
+    of all time steps (of 64 at a time, where there are many) are computed together, once, from the stacked y; what remains
+    in each step of the backward pass is the product with its cotangent.
     """
-    late = after_seed(calls)
-    kinds, groups = {}, {}                     # kinds: how a slot was made, the same in every time step; one kind, one group
-    for call in before_writes(calls)[0]:
-        if call.out in late:
-            continue
-        works = "(backward)" in call.label[0] and not is_view(call)
-        kinds[call.out] = _kind(call, kinds) if works or is_view(call) else call.label
-        if works and _elementwise(call) and prod(call.out.shape) <= SMALL and any(
-                isinstance(x, Slot) and x.array is None for x in call.args):
-            groups.setdefault(kinds[call.out], []).append(call)
     taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
     maker = {call.out: call for call in calls if call.out is not None}
     places, first, gone = {}, {}, set()
     new_slot = slot_maker(calls, outputs)
-    for group in groups.values():
+    for group in _groups(calls):
         merged = _stacked(group, places, taken, maker, new_slot) if len(group) >= ENOUGH else None
         if merged:
             first[group[0]] = merged
@@ -131,6 +122,25 @@ def bulk(calls, outputs):
             changed.append(call)
     head, tail = before_writes(changed)
     return _in_order(head) + tail
+
+
+def _groups(calls):
+    """Calls of the backward pass that differ in the time step alone and do not wait for the cotangent, in groups.
+
+    A long group comes in parts: what is made for one stretch of time gives its memory back before the next.
+    """
+    late = after_seed(calls)
+    kinds, groups = {}, {}                     # kinds: how a slot was made, the same in every time step; one kind, one group
+    for call in before_writes(calls)[0]:
+        if call.out in late:
+            continue
+        works = "(backward)" in call.label[0] and not is_view(call)
+        kinds[call.out] = _kind(call, kinds) if works or is_view(call) else call.label
+        if works and _elementwise(call) and prod(call.out.shape) <= SMALL and any(
+                isinstance(x, Slot) and x.array is None for x in call.args):
+            groups.setdefault(kinds[call.out], []).append(call)
+    return [group[i:i + size] for group in groups.values()
+            for size in [STRETCH if len(group) >= 2 * STRETCH else len(group)] for i in range(0, len(group), size)]
 
 
 def _kind(call, kinds):
