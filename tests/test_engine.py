@@ -11,6 +11,7 @@ import pytest
 
 from tinyaug import OPS, Tensor, no_grad, observe, op, ops, stop_gradient, using_dtype
 from tinyaug.autograd import Node
+from tinyaug.backward import backpropagate
 from tinyaug.derivatives import grad, gradients, hvp, jacobian, value_and_grad
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,6 +79,32 @@ def test_old_and_new_uses_of_a_leaf_add_up():
         late = late * 1.0
     (late + a + a[0]).sum().backward()
     np.testing.assert_allclose(a.grad.numpy(), np.exp([1.0, 2.0]) + 1 + [2.0, 0.0])
+
+
+@pytest.mark.parametrize("times", [1, 2, 7])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (1, 3), (2, 0, 3), (2, 3), (3, 2, 3), (20, 60), (1500,)], ids=str)
+def test_a_leaf_that_is_used_many_times_gets_the_sum(shape, times):
+    """Small or large, as it is, as the bias of rows, and broadcast: all that it was used for counts once."""
+    rng = np.random.default_rng(0)
+    a, expected = leaf(rng.normal(size=shape)), np.zeros(shape)
+    total = ops.sum(a) if a.size else 0.0
+    expected += 1 if a.size else 0
+    for _ in range(times):
+        for given in (shape, (4, *shape)):
+            weights = rng.normal(size=given)
+            total = total + ops.sum(a * weights)
+            expected += weights.sum(axis=0) if given != shape else weights
+    total.backward()
+    np.testing.assert_allclose(a.grad.numpy(), expected, rtol=1e-12, atol=1e-12)
+    assert a.grad.shape == shape
+
+
+@pytest.mark.host
+def test_a_leaf_that_is_the_output_as_well_gets_both():
+    a = leaf([1.0, 2.0])
+    outputs, cotangents = [a, ops.sum(a * np.ones((3, 2)))], [np.array([10.0, 20.0]), None]
+    (found,) = backpropagate(outputs, cotangents, wanted=[a], retain=False, create=False)
+    np.testing.assert_allclose(found, [13, 23])
 
 
 def test_grad_adds_up_over_backward_calls():

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-__all__ = ["NAMESPACES", "Products", "RowSums", "array_module", "to_host", "to_device", "device_of", "default_dtype",
+__all__ = ["NAMESPACES", "FEW", "Products", "Sums", "array_module", "to_host", "to_device", "device_of", "default_dtype",
            "set_default_dtype", "using_dtype", "host"]
 
 
@@ -72,31 +72,36 @@ def products(left, right):
     return Products(left, right) if rows < THIN or left.size + right.size < size else left.T @ right
 
 
-class RowSums:
-    """The rows of several arrays (B, n), to be summed into one (n,): the gradient of a bias, put off like Products."""
+FEW = 1024                   # numbers; of more, to add costs what they weigh, and to keep all of them takes memory
 
-    __slots__ = ("rows",)
-    __array_ufunc__ = None
 
-    def __init__(self, rows):
-        self.rows = [rows]
+class Sums:
+    """Arrays whose sum is the gradient of something small or of a bias, put off like Products: one sum of many costs less.
 
-    shape = property(lambda self: self.rows[0].shape[1:])
-    dtype = property(lambda self: self.rows[0].dtype)
+    parts: arrays of `shape` each; for a bias (n,), rows (B, n), too
+    """
+
+    __slots__ = ("parts", "shape")
+
+    def __init__(self, part, shape):
+        self.parts, self.shape = [part], shape
 
     def __add__(self, other):
-        if not isinstance(other, RowSums):
+        if type(other) is Products:
             return self.value() + other
-        self.rows += other.rows
+        self.parts.append(other)
         return self
-
-    def __radd__(self, other):
-        return other + self.value()
 
     def value(self):
         """The sum, as an array."""
-        xp = array_module(self.rows[0])
-        return xp.sum(self.rows[0] if len(self.rows) == 1 else xp.concatenate(self.rows), axis=0)
+        parts, shape = self.parts, self.shape
+        if len(parts) < 3 and parts[-1].shape == parts[0].shape == shape:
+            return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        xp = array_module(parts[0])
+        if len(shape) == 1:
+            rows = [part if len(part.shape) == 2 else part.reshape((1, *shape)) for part in parts]
+            return xp.sum(rows[0] if len(rows) == 1 else xp.concatenate(rows), axis=0)
+        return xp.sum(xp.concatenate(parts).reshape((len(parts), *shape)), axis=0)
 
 
 _BASIC = {slice, int, type(None), type(Ellipsis)}

@@ -54,20 +54,16 @@ class Node:
     __slots__ = ("op", "inputs", "keywords", "vjp", "shapes", "clock", "arrived")
 
 
-def _node(op, inputs, keywords, vjp):
-    """The Node that remembers an op."""
-    node = _new(Node)
-    node.op, node.inputs, node.keywords, node.vjp = op, inputs, keywords, vjp
-    node.shapes = node.arrived = None
-    node.clock = tick()
-    if _recorder is not None:
-        _recorder.made(node)
-    return node
-
-
 def _result(xp, kind, op, inputs, keywords, arrays, result, vjp):
     """What an op gives back: a Tensor, or a tuple of them where its body gave several arrays."""
-    node = None if vjp is None else _node(op, inputs, keywords, vjp)
+    node = None
+    if vjp is not None:
+        node = _new(Node)
+        node.op, node.inputs, node.keywords, node.vjp = op, inputs, keywords, vjp
+        node.shapes = node.arrived = None
+        node.clock = tick()
+        if _recorder is not None:
+            _recorder.made(node)
     if type(result) is kind and not observers:
         return wrap(result, node is not None, node)
     several = type(result) is tuple

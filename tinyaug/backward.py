@@ -1,17 +1,18 @@
 """The backward pass: from the cotangent of an output to the gradients of all that it was computed from.
 
-What many time steps give to one weight or bias is not added up step by step: it stays `Products` or `RowSums`
+What many time steps give to one weight or bias is not added up step by step: it stays `Products` or `Sums`
 (tinyaug/arrays.py) until all of it has arrived.
 """
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from math import prod
 from types import FunctionType
 
 import numpy as np
 
-from tinyaug.arrays import NAMESPACES, Products, RowSums, array_module, device_of, to_device
+from tinyaug.arrays import FEW, NAMESPACES, Products, Sums, array_module, device_of, to_device
 from tinyaug.autograd import Node, observers, recorder, tell, tracking
 from tinyaug.tensor import OPS, Tensor, wrap
 
@@ -94,17 +95,18 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                         continue
                     if type(g) is FunctionType:
                         g = g()
-                    data = x.data
-                    if g.shape != data.shape:
-                        if x.source is None and len(data.shape) == 1 and g.shape[1:] == data.shape and not create:
-                            g = RowSums(g)           # a bias
-                        else:
-                            g = unbroadcast(g, data.shape, node.op.__name__)
+                    data, source = x.data, x.source
+                    shape = data.shape
+                    if g.shape != shape and (source is not None or create or len(shape) != 1 or g.shape[1:] != shape):
+                        g = unbroadcast(g, shape, node.op.__name__)          # but for the rows of a bias
                     if g.dtype is not data.dtype and g.dtype != data.dtype:
                         raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
-                    source = x.source
                     if source is None:
-                        leaves[x] = leaves[x] + g if x in leaves else g
+                        held = leaves.get(x)
+                        if type(held) is Sums and type(g) is not Products:
+                            held.parts.append(g)
+                        else:
+                            leaves[x] = _together(held, g, shape)
                     elif type(source) is not Node or type(g) is Products:
                         _deliver(x, evaluate(g), leaves, heap)
                     elif source.arrived is None:
@@ -131,7 +133,7 @@ def _deliver(x, g, leaves, heap):
     """Add a gradient to what has arrived for a leaf, a node, or one of several outputs of a node."""
     source = x.source
     if source is None:
-        leaves[x] = leaves[x] + g if x in leaves else g
+        leaves[x] = _together(leaves.get(x), g, x.data.shape)
         return
     node, i = source if type(source) is tuple else (source, None)
     first = node.arrived is None
@@ -143,6 +145,15 @@ def _deliver(x, g, leaves, heap):
         parts[i] = parts[i] + g if i in parts else g
     if first:
         heappush(heap, (node.clock, node))
+
+
+def _together(held, g, shape):
+    """What has arrived for a leaf of `shape`, None at first, and one gradient more: its own, or the rows of a bias."""
+    rows = g.shape != shape
+    if held is not None:
+        return held + (Sums(g, shape).value() if rows else g)
+    small = shape and prod(shape) <= FEW and type(g) is not Products and not isinstance(g, Tensor)
+    return Sums(g, shape) if rows or small else g
 
 
 def _filled(node, arrived):
@@ -162,7 +173,7 @@ def _keep(kept, node):
 def evaluate(g):
     """A gradient as an array, whatever a vjp gave for it."""
     g = g() if type(g) is FunctionType else g
-    return g.value() if type(g) is Products or type(g) is RowSums else g
+    return g.value() if type(g) is Products or type(g) is Sums else g
 
 
 def zeros(like, shape):

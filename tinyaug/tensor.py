@@ -125,7 +125,10 @@ class Tensor:
 def _plain_index(index):
     """An index with arrays in the place of Tensors."""
     if isinstance(index, tuple):
-        return tuple([part if type(part) is slice else _plain_index(part) for part in index])
+        for part in index:
+            if type(part) is not slice:
+                return tuple([_plain_index(part) for part in index])
+        return index                                 # slices alone: most indices
     return index.data if isinstance(index, Tensor) else index
 
 

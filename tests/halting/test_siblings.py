@@ -8,7 +8,7 @@ import pytest
 from tests.halting import loops
 from tests.nn.models import check_module, randomised
 from tinyaug import Tensor, ops, using_dtype
-from tinyaug.halting import Fixed, PonderNet, PonderState, divergence, halting_log_probabilities
+from tinyaug.halting import ACT, Fixed, PonderNet, PonderState, divergence, halting_log_probabilities
 from tinyaug.nn import LSTM, RNN, unroll
 
 D, H = 2, 3
@@ -40,6 +40,19 @@ def test_three_fixed_steps_are_three_steps_of_the_core():
     np.testing.assert_array_equal(thought.output.numpy(), y.numpy())
     np.testing.assert_array_equal(after.core.hidden.numpy(), state.hidden.numpy())
     assert thought.weights.numpy().tolist() == [[0, 0], [0, 0], [1, 1]] and thought.steps.numpy().tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("form", [
+    Fixed, lambda core, limit: ACT(core, limit=limit, halting_bias=-9.0, rng=np.random.default_rng(2)),
+    lambda core, limit: PonderNet(core, limit=limit, rng=np.random.default_rng(2))])
+def test_a_lower_limit_for_once_is_a_form_with_that_limit(form):
+    core, x = rnn(), Tensor(np.random.default_rng(1).normal(size=(2, D)))
+    eight, three = form(core, 8), form(core, 3)
+    found, _ = eight.ponder(x, eight.initial_state(2), limit=3)
+    expected, _ = three.ponder(x, three.initial_state(2))
+    for each, same in zip(found, expected):
+        np.testing.assert_array_equal(each.numpy(), same.numpy())
+    assert len(found.outputs.numpy()) == 3 and len(eight.ponder(x, eight.initial_state(2))[0].outputs.numpy()) == 8
 
 
 @pytest.mark.parametrize("n", [1, 2, 6])

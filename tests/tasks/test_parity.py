@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tasks import parity as task
+from tasks import pondering
 from tests.tasks.pondering import Oracle, figures_are_there, run, small
+from tinyaug import Tensor
 from tinyaug.data.ponder import parity
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
@@ -20,6 +22,25 @@ def test_a_level_is_the_most_elements_that_a_vector_has():
         assert targets.shape == (1, 300, 1) and terms[0] == 0.5 and terms[2:].argmax() + 1 == np.ceil(most / 2)
         seen.add(int(most))
     assert seen == set(range(2, 9)) and np.abs(task.batch(config, rng, 1)[0]).sum(axis=-1).max() == 2
+
+
+@pytest.mark.parametrize("model", task.MODELS)
+def test_practice_ends_with_the_answer_and_learns_as_if_it_went_on(model):
+    """The gradient of a practice of 3 steps of 8 is that of 8 steps with the answer due after the third."""
+    net, config = small("parity", "size=6", "hidden=5", "batch=4", "limit=8", "growing=0", model=model)
+    inputs, targets, terms = task.batch(config, np.random.default_rng(4), 1)
+    assert len(terms) < 2 + 8 and terms[-1] == 1 and terms[1:-1].sum() == 0
+    found = []
+    for more in (0, 10 - len(terms)):
+        for parameter in net.parameters():
+            parameter.grad = None
+        loss, _ = pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor(np.pad(terms, (0, more))))
+        loss.backward()
+        slopes = [x.grad.numpy() for x in net.parameters() if x.grad is not None]
+        found.append([loss.numpy(), *(slope for slope in slopes if slope.any())])
+    assert len(found[0]) == len(found[1]) > 4
+    for short, long in zip(*found):
+        np.testing.assert_allclose(short, long, atol=1e-6)
 
 
 def test_in_order_a_level_is_the_first_places():

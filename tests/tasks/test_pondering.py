@@ -80,7 +80,7 @@ def test_practice_counts_the_answers_after_the_steps_where_they_are_due_and_then
 
 
 def test_at_a_single_input_the_halting_unit_learns_nothing_from_practice():
-    net, config = small("parity", "hidden=8", "batch=2", "limit=3")
+    net, config = small("parity", "hidden=8", "batch=2", "limit=3", model="rnn")
     inputs, targets, _ = task_batch("parity", config)
     pondering.loss(net, Tensor(inputs), Tensor(targets), Tensor([0.5, 0.0, 0.0, 0.0, 1.0]))[0].backward()
     assert not np.any(net.core.halting.weight.grad.numpy()) and not np.any(net.core.halting.bias.grad.numpy())
@@ -148,6 +148,14 @@ def test_levels_open_one_by_one_each_is_practised_and_then_free():
     assert lessons(1, ponder="none") == {2: [0.5]} and list(lessons(1, growing=0)) == [2, 3, 4, 5, 6]
 
 
+def test_with_a_bend_levels_open_fast_and_then_slowly():
+    """The third of four that follow the first opens at 40 (3 / 4)^2 = 22.5."""
+    rng = np.random.default_rng(1)
+    opened = [max(pondering.lesson(LESSONS, rng, i, 2, 6, bend=2)[0] for _ in range(60))
+              for i in (1, 2, 9, 10, 21, 22, 39, 40)]
+    assert opened == [2, 3, 3, 4, 4, 5, 5, 6]
+
+
 def test_the_newest_level_comes_more_often_where_it_shall():
     rng = np.random.default_rng(0)
     levels = [pondering.lesson(LESSONS | {"newest": 0.5}, rng, 20, 2, 6)[0] for _ in range(600)]
@@ -180,6 +188,7 @@ def test_a_setting_that_cannot_be(name, change, says, capsys, tmp_path):
 @pytest.mark.parametrize("name, change, says", [
     ("parity", "size=1", "size: got 1, expected at least 2"),
     ("parity", "most=17", "most: got 17, expected 0 (all) or at most size=16"),
+    ("parity", "bend=0", "bend: got 0, expected at least 1"),
     ("parity", "in_order=2", "in_order: got 2, expected 0 or 1"),
     ("logic", "gates=0", "gates: got 0, expected at least 1"),
     ("logic", "train_length=0", "train_length: got 0, expected at least 1"),

@@ -59,9 +59,9 @@ class ACT(Pondering):
         self.halting = Linear(core.output_size, 1, rng=rng, gain=0.0)           # at first the bias alone decides
         self.halting.bias = Parameter(initialise.constant(1, halting_bias))
 
-    def ponder(self, x, state, whole=False):
+    def ponder(self, x, state, whole=False, limit=None):
         outputs, states, halting, total = [], [], [], 0.0
-        for y, core in islice(self.endless(x, state.core), self.limit):
+        for y, core in islice(self.endless(x, state.core), limit or self.limit):
             outputs.append(y)
             states.append(core)
             halting.append(ops.sigmoid(self.halting(y))[:, 0])

@@ -19,11 +19,12 @@ class Fixed(Pondering):
     def __init__(self, core, limit):
         super().__init__(core, limit)
 
-    def ponder(self, x, state, whole=False):
-        taken = list(islice(self.endless(x, state.core), self.limit))
+    def ponder(self, x, state, whole=False, limit=None):
+        limit = limit or self.limit
+        taken = list(islice(self.endless(x, state.core), limit))
         y, core = taken[-1]
         one = ops.ones_like(state.steps)
-        steps = one * self.limit
-        weights = ops.stack([one - one] * (self.limit - 1) + [one])
+        steps = one * limit
+        weights = ops.stack([one - one] * (limit - 1) + [one])
         thought = Thought(y, ops.stack([y for y, _ in taken]), weights, weights, steps, one, steps)
         return thought, PonderState(core, steps, state.ponder_cost + steps)

@@ -58,9 +58,9 @@ class PonderNet(Pondering):
         self.prior = prior
         self.halting = Linear(core.output_size, 1, rng=rng)
 
-    def ponder(self, x, state, whole=False):
+    def ponder(self, x, state, whole=False, limit=None):
         outputs, states, logits = [], [], []
-        for y, core in islice(self.endless(x, state.core), self.limit):
+        for y, core in islice(self.endless(x, state.core), limit or self.limit):
             outputs.append(y)
             states.append(core)
             logits.append(self.halting(y)[:, 0])

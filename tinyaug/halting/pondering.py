@@ -73,10 +73,11 @@ class Pondering(Module):
         thought, state = self.ponder(x, state)
         return thought.output, state
 
-    def ponder(self, x, state, whole=False):
+    def ponder(self, x, state, whole=False, limit=None):
         """All that happens at one input: x (B, D) and a PonderState -> Thought, PonderState.
 
         whole: take all `limit` steps, even where every example has halted; the numbers are the same
+        limit: at most so many steps, this once; None: the limit of this form
         """
         raise NotImplementedError(f"{type(self).__name__} has no ponder")
 
