@@ -25,11 +25,11 @@ class Ponderer(Module):
         self.core, self.places, self.classes = core, places, classes
         self.readout = Linear(core.output_size, places * classes, rng=rng)
 
-    def forward(self, inputs, whole=False):
-        """A Thought at every input, and the last state. whole: of as many steps as the limit allows"""
+    def forward(self, inputs, whole=False, limit=None):
+        """A Thought at every input, and the last state. whole, limit: see Pondering.ponder"""
         state, thoughts = self.start(inputs), []
         for x in ops.unstack(inputs, axis=0):
-            thought, state = self.core.ponder(x, state, whole)
+            thought, state = self.core.ponder(x, state, whole, limit)
             thoughts.append(thought)
         return thoughts, state
 
@@ -107,7 +107,7 @@ def check(config):
         raise ValueError(f"ponder: got {config['ponder']!r}, expected one of {', '.join(CHOICES['ponder'])}")
 
 
-def lesson(config, rng, i, first, last, due=None):
+def lesson(config, rng, i, first, last, due=None, bend=1):
     """The curriculum: how hard the i-th batch is to be, on levels from `first` to `last`, and the terms of its loss.
 
     A level opens when its time has come: `first` at the start, `last` at step `growing`, the others evenly between. Those
@@ -115,10 +115,12 @@ def lesson(config, rng, i, first, last, due=None):
     last. Each is practised for its first `practice` steps, and then free; so while hard levels are practised, easy ones
     cost already, and the halting unit learns to stop there. When `last` is free, only that is drawn.
 
-    due: level -> the step after which the answer is due in practice; None: after the limit
+    due:  level -> the step after which the answer is due in practice; None: after the limit
+    bend: 1: levels open evenly; 2: the first ones fast and the last ones slowly, in proportion to the level
     returns: the level, and `terms`
     """
-    opens = {level: config["growing"] * (level - first) // max(1, last - first) for level in range(first, last + 1)}
+    span = max(1, last - first) ** bend
+    opens = {level: config["growing"] * (level - first) ** bend // span for level in range(first, last + 1)}
     level = last
     if i < opens[last] or practises(config, i - opens[last]):
         ready = [level for level, step in opens.items() if step <= i]
@@ -131,10 +133,12 @@ def loss(model, inputs, targets, terms):
     """error + time_penalty * ponder cost: each a sum over the sequence, a mean over the batch (Graves 2016, section 2.1).
 
     terms: array [time_penalty], the paper's tau, PonderNet's beta; or, while it practises, [time_penalty, freedom, due_1,
-           ..., due_N]: then the loss is (1 - freedom) sum_n due_n error(y^n) + freedom (error + time_penalty * ponder cost)
+           ..., due_N]: then the loss is (1 - freedom) sum_n due_n error(y^n) + freedom (error + time_penalty * ponder cost),
+           after N steps at every input
     """
     practising = terms.shape[0] > 1
-    thoughts, state = model(inputs, whole=True)             # as it is recorded: to the limit, whoever has halted
+    taken = terms.shape[0] - 2 if practising else None
+    thoughts, state = model(inputs, whole=True, limit=taken)            # whole, as it is recorded: whoever has halted
 
     def total(error, *more):
         each = [error(thought, target, *more) for thought, target in zip(thoughts, ops.unstack(targets, axis=0))]
