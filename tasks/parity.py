@@ -17,8 +17,8 @@ RECIPE = pondering.THINKING | {
     "clip_norm": 1.0, "growing": 30000, "practice": 4000, "size": 16, "most": 0, "hidden": 64, "limit": 8,
     "enough_correlation": 0.815, "halting_bias": -3.0, "time_penalty": 0.04, "in_order": 0, "bend": 1,
 }
-GATED = RECIPE | {"steps": 30000, "batch": 128, "rate": 5e-3, "half_rate": 10000, "growing": 14000, "practice": 3000,
-                  "time_penalty": 0.01, "enough": 0.025, "enough_correlation": 0.84}
+GATED = RECIPE | {"steps": 30000, "batch": 128, "limit": 16, "rate": 5e-3, "half_rate": 10000, "growing": 14000,
+                  "practice": 3000, "time_penalty": 0.01, "enough": 0.025, "enough_correlation": 0.85}
 MODELS = {"lstm": GATED, "rnn": RECIPE, "ntm": GATED | pondering.MEMORY}
 
 
