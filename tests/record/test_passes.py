@@ -1,5 +1,7 @@
 """Each pass on a small program: what it removes, and that the values stay. Any of them may be applied alone."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from tinyaug.record.passes import (
     PASSES,
     adjacent,
     bulk,
+    columns,
     common,
     constants,
     dead,
@@ -25,7 +28,7 @@ from tinyaug.record.program import Call, Slot, reads
 pytestmark = pytest.mark.host            # programs are of arrays on the host
 
 rng = np.random.default_rng(0)
-WEIGHT, LARGE, OTHER, BIAS = (rng.normal(size=shape) for shape in ((3, 3), (2, 70), (3, 3), 3))
+WEIGHT, LARGE, OTHER, BIAS, WIDE = (rng.normal(size=shape) for shape in ((3, 3), (2, 70), (3, 3), 3, (6, 3)))
 TWO, MEMORY = rng.normal(size=(2, 3)), np.ones((2, 200, 90))
 
 
@@ -97,6 +100,16 @@ def erased(x):
     return memory.grad
 
 
+def recurrent(x):
+    """A simple recurrent network of four steps: the last state, and the gradients of its input layer, weight and bias."""
+    v, w, b = (Tensor(a, requires_grad=True) for a in (TWO, WIDE, BIAS))
+    h = x * 0.5
+    for i in range(4):
+        h = ops.tanh(ops.concatenate([x * v * (i + 1), h], axis=-1) @ w + b)
+    ops.sum(h * h).backward()
+    return h, v.grad, w.grad, b.grad
+
+
 PROGRAMS = {    # name: (function, passes before, the pass, calls it removes, calls that are in the program after it)
     "dead": (gradient, [], dead, 2, []),
     "common": (lambda x: ops.exp(x) / ops.sum(ops.exp(x)), [], common, 1, []),
@@ -104,6 +117,7 @@ PROGRAMS = {    # name: (function, passes before, the pass, calls it removes, ca
     "constants": (lambda x: x * 2.0 + 2.0 - 1, [], constants, 0, []),
     "dot_products": (lambda x: ops.sum(LARGE * (x @ WEIGHT)[:, :1] * LARGE, axis=-1), [], dot_products, 1, [np.vecdot]),
     "dot_products, too short": (lambda x: ops.sum(x * x, axis=-1), [], dot_products, 0, []),
+    "columns": (recurrent, [dead, common], columns, -17, []),
     "merge_products": (several_steps, [], merge_products, -2, []),
     "scales": (gates, [dead, constants], scales, 0, []),
     "scales, not where a column is read in two ways": (read_twice, [dead, constants], scales, 0, []),
@@ -145,6 +159,33 @@ def test_merged_products_are_one():
     products = [[call for call in counts(several_steps, applied).calls if call.function is np.matmul]
                 for applied in ([], [merge_products])]
     assert [len(found) for found in products] == [10, 1] and products[1][0].out.shape == (20, 3)
+
+
+def test_what_does_not_wait_is_multiplied_for_all_steps_at_once():
+    """Forward [x, h] W is x Wx for all four steps and h Wh in each; backward dx is one product, dh one in each."""
+    program = counts(recurrent, [dead, common, columns, merge_products, dead])
+    products = [(call.args[0].shape, call.out.shape) for call in program.calls if call.function is np.matmul]
+    each, once = ((2, 3), (2, 3)), ((8, 3), (8, 3))
+    assert sorted(products) == sorted([once] * 2 + [each] * 7 + [((6, 8), (6, 3))])     # nobody asks for the first dh
+    biases = [call.out.shape for call in program.calls if call.function is np.add and call.args[1].shape == (3,)]
+    assert biases == [(8, 3)]
+
+
+def test_of_large_products_only_columns_that_nobody_reads_are_dropped(monkeypatch):
+    monkeypatch.setattr(import_module("tinyaug.record.columns"), "FITS", 0)
+    inputs = np.ones((2, 3))
+
+    def without_inputs(x):
+        w = Tensor(WIDE, requires_grad=True)
+        h = x * 0.5
+        for _ in range(3):
+            h = ops.tanh(ops.concatenate([inputs, h], axis=-1) @ w + BIAS)
+        ops.sum(h).backward()
+        return w.grad
+
+    for function, widths in ((recurrent, [3] * 4 + [6] * 4), (without_inputs, [3] * 3 + [3] * 2)):
+        program = counts(function, [dead, common, columns])
+        assert [call.out.shape[1] for call in program.calls if call.function is np.matmul][:-1] == widths
 
 
 def test_products_that_need_each_other_stay():

@@ -7,7 +7,7 @@ import numpy as np
 from tinyaug.record.program import Call, slot_maker, take_index
 from tinyaug.record.stacking import before_writes
 
-__all__ = ["adjacent"]
+__all__ = ["adjacent", "last_slice"]
 
 
 def adjacent(calls, outputs):
@@ -18,7 +18,7 @@ def adjacent(calls, outputs):
     for call in head:
         if isinstance(call.function, np.ufunc) and call.function.nin == 1 and not call.keywords:
             cut = maker.get(call.args[0])
-            place = _last_slice(cut) if cut is not None and cut.args[0] in maker else None
+            place = last_slice(cut) if cut is not None and cut.args[0] in maker else None
             if place is not None:
                 groups.setdefault((call.function, cut.args[0]), []).append((*place, call))
     new_slot = slot_maker(calls, outputs)
@@ -44,7 +44,7 @@ def adjacent(calls, outputs):
     return changed + tail
 
 
-def _last_slice(call):
+def last_slice(call):
     """(start, stop) of a slice x[..., start:stop] of the last axis alone; None for anything else."""
     if call.function is not take_index or not isinstance(call.args[1], tuple):
         return None

@@ -40,9 +40,10 @@ def merge_products(calls, outputs):
             bits |= 1 << member[call]
         behind[call.out] = bits
     new_slot = slot_maker(calls, outputs)
+    kept = {*outputs, *[slot for call in tail for slot in reads(call)]}
     for i, group in enumerate(groups):
         if not needs[i] >> i & 1:
-            _merge(head, group, new_slot)
+            _merge(head, group, kept, new_slot)
             needs = [bits | needs[i] if bits >> i & 1 else bits for bits in needs]     # who waits for one waits for all
     return _in_order(head) + tail
 
@@ -62,40 +63,64 @@ def after_seed(calls):
     return found
 
 
-def _merge(calls, group, new_slot):
-    """Replace the calls of a group, in place, by one product of the stacked left sides and a slice for each."""
+def _merge(calls, group, kept, new_slot):
+    """Replace the calls of a group, in place, by one product of the stacked left sides and a slice for each.
+
+    A bias that is added to each of them, and nothing else done with them, is added to all at once.
+    """
     weight = group[0].args[1]
     left, right = [call.args[0] for call in group], group[0].out
     rows = left[0].shape[0]
-    stacked = new_slot((rows * len(group), left[0].shape[1]), left[0].dtype)
+    stacked = next((call.out for call in calls if call.function is np.concatenate and list(call.args[0]) == left
+                    and call.keywords.get("axis", 0) == 0), None)       # it may be there for the gradient of the weight
+    new = []
+    if stacked is None:
+        stacked = new_slot((rows * len(group), left[0].shape[1]), left[0].dtype)
+        new.append(Call(np.concatenate, (tuple(left),), {"axis": 0}, stacked, group[0].label))
     product = new_slot((rows * len(group), right.shape[1]), right.dtype)
     label = group[0].label
-    new = [Call(np.concatenate, (tuple(left),), {"axis": 0}, stacked, label),
-           Call(np.matmul, (stacked, weight), {}, product, label)]
+    new.append(Call(np.matmul, (stacked, weight), {}, product, label))
+    adds = _one_bias(calls, group, kept)
+    if adds:
+        shifted = new_slot(product.shape, product.dtype)
+        new.append(Call(np.add, (product, adds[0].args[1]), {}, shifted, adds[0].label))
+        product = shifted
     new += [Call(take_index, (product, slice(i * rows, (i + 1) * rows)), {}, call.out, label)
-            for i, call in enumerate(group)]
+            for i, call in enumerate(adds or group)]
     at = calls.index(group[0])
-    members = set(group)
+    members = {*group, *adds}
     calls[:] = calls[:at] + new + [call for call in calls[at:] if call not in members]
 
 
-def _in_order(calls):
-    """The calls so that each comes after what it reads, otherwise as they were."""
-    maker = {call.out: call for call in calls}
-    done, ordered = set(), []
+def _one_bias(calls, group, kept):
+    """The calls that add the same row to each product of a group, if nothing else is done with the products."""
+    adds: dict = {call.out: [] for call in group}
     for call in calls:
-        stack = [call]
-        while stack:
-            top = stack[-1]
-            if top in done:
-                stack.pop()
+        for slot in reads(call):
+            if slot in adds:
+                adds[slot].append(call)
+    found = [readers[0] for readers in adds.values() if len(readers) == 1]
+    bias = found[0].args[-1] if found else None
+    alike = isinstance(bias, Slot) and bias.shape == group[0].out.shape[1:] and all(
+        call.function is np.add and call.args == (slot, bias) for slot, call in zip(adds, found))
+    return found if alike and len(found) == len(group) and kept.isdisjoint(adds) else []
+
+
+def _in_order(calls):
+    """The calls as they were, but that one which comes too early waits until all that it reads is there."""
+    own = {call.out for call in calls}
+    done, waiting, ordered = set(), {}, []
+    for call in calls:
+        ready = [call]
+        while ready:
+            first = ready.pop()
+            missing = next((slot for slot in reads(first) if slot in own and slot not in done), None)
+            if missing is not None:
+                waiting.setdefault(missing, []).append(first)
                 continue
-            waiting = [maker[slot] for slot in reads(top) if slot in maker and maker[slot] not in done]
-            if waiting:
-                stack.extend(waiting)
-            else:
-                done.add(top)
-                ordered.append(stack.pop())
+            ordered.append(first)
+            done.add(first.out)
+            ready += reversed(waiting.pop(first.out, ()))
     return ordered
 
 
