@@ -12,7 +12,7 @@ from tinyaug.record.stacking import before_writes
 
 __all__ = ["columns"]
 
-FITS = 8192                                # numbers of a product; larger ones of all time steps do not stay in the cache
+FITS = 1 << 20                             # numbers of the products of all time steps: 4 MB, which stay in the cache
 
 
 def columns(calls, outputs):
@@ -36,8 +36,7 @@ def _inputs(calls, kept, new_slot):
     layers = {}                            # (weight, bias, shapes of the parts) -> [(product, the add of the bias, parts)]
     for add in calls:
         product = maker.get(add.args[0]) if add.function is np.add else None
-        if product is None or product.function is not np.matmul or product.out in kept or (
-                len(readers[product.out]) > 1 or prod(product.out.shape) > FITS):
+        if product is None or product.function is not np.matmul or product.out in kept or len(readers[product.out]) > 1:
             continue
         (left, weight), bias = product.args, add.args[1]
         parts = _parts(left, maker)
@@ -48,7 +47,7 @@ def _inputs(calls, kept, new_slot):
         waiting = _behind(calls, [add.out for _, add, _ in uses])
         early = [all(parts[i] not in waiting for _, _, parts in uses) for i in range(len(shapes))]
         n = [*early, False].index(False)
-        if len(uses) == 1 or n in (0, len(shapes)):
+        if len(uses) == 1 or n in (0, len(shapes)) or len(uses) * prod(uses[0][0].out.shape) > FITS:
             continue
         rows = sum(shape[-1] for shape in shapes[:n])
         first = [_cut(weight, (slice(*place),), new_slot) for place in ((0, rows), (rows, weight.shape[0]))]
@@ -90,7 +89,7 @@ def _gradients(calls, kept, new_slot):
             calls, [call.out for _, slices in uses for call in slices.get(place, ())])]
         if len(uses) == 1 or not waited:
             continue
-        together = waited if prod(shape) <= FITS else places
+        together = waited if len(uses) * prod(shape) <= FITS else places
         start, stop = min(together)[0], max(b for _, b in together)
         pieces = [(start, stop), *[(a, b) for a, b in places if a < start or b > stop]]
         if pieces == [(0, shape[-1])]:

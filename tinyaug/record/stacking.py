@@ -87,9 +87,11 @@ def _merge(calls, group, kept, new_slot):
         product = shifted
     new += [Call(take_index, (product, slice(i * rows, (i + 1) * rows)), {}, call.out, label)
             for i, call in enumerate(adds or group)]
-    at = calls.index(group[0])
-    members = {*group, *adds}
-    calls[:] = calls[:at] + new + [call for call in calls[at:] if call not in members]
+    results = {call.out for call in adds or group}
+    new += [call for call in calls if is_view(call) and call.args[0] in results]
+    at = calls.index(group[-1])            # whoever reads it before then is put behind it by `_in_order`
+    gone = {*group, *adds, *new}
+    calls[:] = [call for call in calls[:at] if call not in gone] + new + [call for call in calls[at:] if call not in gone]
 
 
 def _one_bias(calls, group, kept):
@@ -107,20 +109,22 @@ def _one_bias(calls, group, kept):
 
 
 def _in_order(calls):
-    """The calls as they were, but that one which comes too early waits until all that it reads is there."""
-    own = {call.out for call in calls}
-    done, waiting, ordered = set(), {}, []
+    """The calls so that each comes after what it reads, otherwise as they were."""
+    maker = {call.out: call for call in calls}
+    done, ordered = set(), []
     for call in calls:
-        ready = [call]
-        while ready:
-            first = ready.pop()
-            missing = next((slot for slot in reads(first) if slot in own and slot not in done), None)
-            if missing is not None:
-                waiting.setdefault(missing, []).append(first)
+        stack = [call]
+        while stack:
+            top = stack[-1]
+            if top in done:
+                stack.pop()
                 continue
-            ordered.append(first)
-            done.add(first.out)
-            ready += reversed(waiting.pop(first.out, ()))
+            waiting = [maker[slot] for slot in reads(top) if slot in maker and maker[slot] not in done]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                done.add(top)
+                ordered.append(stack.pop())
     return ordered
 
 
