@@ -74,7 +74,8 @@ def network(config, inputs, places, classes, rng):
         controller = LSTM(seen + memory.read_size, hidden, rng=rng)
         core = MemoryAugmented(controller, memory, input_size=seen, output_size=hidden, rng=rng)
     else:
-        core = {"rnn": RNN, "lstm": LSTM}[config["model"]](seen, hidden, rng=rng)
+        remembering = {key: config[key] for key in ("forget_bias",) if key in config}      # where a recipe sets it
+        core = {"rnn": RNN, "lstm": LSTM}[config["model"]](seen, hidden, rng=rng, **remembering)
     return Ponderer(pondering(config, core, rng), places, classes, rng=rng)
 
 
@@ -156,7 +157,7 @@ def loss(model, inputs, targets, terms):
 def practises(config, i):
     """Is a level that has been open for i steps practised? With ACT for `practice` steps; then it becomes free to halt, over
     a fifth as many."""
-    return config["ponder"] == "act" and i <= 1.2 * config["practice"]
+    return config["ponder"] == "act" and config["practice"] > 0 and i <= 1.2 * config["practice"]
 
 
 def terms(config, i, due=None):
