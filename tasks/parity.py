@@ -18,7 +18,8 @@ RECIPE = pondering.THINKING | {
     "enough_correlation": 0.815, "halting_bias": -3.0, "time_penalty": 0.04, "in_order": 0, "bend": 1,
 }
 GATED = RECIPE | {"steps": 30000, "batch": 128, "limit": 16, "rate": 5e-3, "half_rate": 10000, "growing": 14000,
-                  "practice": 3000, "time_penalty": 0.01, "epsilon": 0.001, "enough": 0.03, "enough_correlation": 0.82}
+                  "practice": 3000, "time_penalty": 0.01, "epsilon": 0.001, "enough": 0.035, "enough_correlation": 0.81,
+                  "validate_every": 500}
 MODELS = {"lstm": GATED, "rnn": RECIPE, "ntm": GATED | pondering.MEMORY}
 
 
