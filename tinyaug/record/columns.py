@@ -19,8 +19,8 @@ def columns(calls, outputs):
     """[x, h] W + b is h Wh + (x Wx + b): only h waits, so `merge_products` can take x Wx + b of all time steps at once.
 
     Backward it is the columns of dz W^T: those of dx wait for nobody, and those that nobody reads are not computed. See
-    Appleyard et al. 2016, "Optimizing Performance of Recurrent Neural Networks on GPUs", section 3.1. An LSTM of batch 1
-    takes 4 % less time so; an NTM, whose inputs are narrow, is as fast as before.
+    Appleyard et al. 2016, "Optimizing Performance of Recurrent Neural Networks on GPUs", section 3.1. It pays where inputs
+    are wide beside the state, as in an LSTM by itself.
     """
     head, tail = before_writes(calls)
     kept = {*outputs, *[slot for call in tail for slot in reads(call)]}
@@ -45,10 +45,12 @@ def _inputs(calls, kept, new_slot):
             layers.setdefault((weight, bias, tuple([part.shape for part in parts])), []).append((product, add, parts))
     instead, sides = {}, {}                # sides: {concatenation: (what does not wait, what does)}
     for (weight, bias, shapes), uses in layers.items():
+        if len(uses) == 1 or len(uses) * prod(uses[0][0].out.shape) > FITS:
+            continue
         waiting = _behind(calls, [add.out for _, add, _ in uses])
         early = [all(parts[i] not in waiting for _, _, parts in uses) for i in range(len(shapes))]
         n = [*early, False].index(False)
-        if len(uses) == 1 or n in (0, len(shapes)) or len(uses) * prod(uses[0][0].out.shape) > FITS:
+        if n in (0, len(shapes)):
             continue
         rows = sum(shape[-1] for shape in shapes[:n])
         first = [_cut(weight, (slice(*place),), new_slot) for place in ((0, rows), (rows, weight.shape[0]))]
@@ -84,11 +86,13 @@ def _gradients(calls, kept, new_slot):
                 layers.setdefault((product.args[1], product.out.shape), []).append((product, slices))
     instead: dict = {}
     for (matrix, shape), uses in layers.items():
+        if len(uses) == 1:
+            continue
         lefts = {product.args[0] for product, _ in uses}
         places = sorted({place for _, slices in uses for place in slices})
         waited = [place for place in places if lefts & _behind(
             calls, [call.out for _, slices in uses for call in slices.get(place, ())])]
-        if len(uses) == 1 or not waited:
+        if not waited:
             continue
         together = waited if len(uses) * prod(shape) <= FITS else places
         start, stop = min(together)[0], max(b for _, b in together)
