@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.bench import ntm, page, table
+from tests.bench import machine, ntm, page, table
 from tests.bench.__main__ import WORKLOADS, main
 from tests.bench.measure import Contender, Unequal, check, compare, interleave
 from tinyaug.record.passes import PASSES
@@ -85,6 +85,22 @@ def test_a_ratio_is_taken_within_a_round():
 def test_the_table_says_where_others_are_faster():
     assert [row[4:] for row in table.lost(results())] == [["jax.jit", "0.50"]] * 2
     assert "2 / 2 / -" in table.text(results())
+
+
+def test_settings_stand_apart_and_what_was_not_measured_has_no_row():
+    forced = [{**r, "kernels": "OPENBLAS_CORETYPE=Haswell", "threads": 2} for r in results()]
+    found = table.settings([*forced, *results()])
+    assert list(found) == ["1 thread", "2 threads, OPENBLAS_CORETYPE=Haswell"] and found["1 thread"] == results()
+    assert "NTM copy step" in table.targets(forced) and "LSTM" not in table.targets(forced)
+
+
+def test_libraries_choose_their_kernels_themselves(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert "OPENBLAS_CORETYPE" not in machine.own_kernels() and machine.given_kernels() == "OPENBLAS_CORETYPE=Haswell"
+    assert machine.describe()["set here"].startswith("OPENBLAS_CORETYPE=Haswell")
+    for name in machine.KERNELS:
+        monkeypatch.delenv(name, raising=False)
+    assert machine.given_kernels() == "" and "set here" not in machine.describe()
 
 
 def test_every_target_names_a_case_that_is_measured():

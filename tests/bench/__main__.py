@@ -5,6 +5,7 @@
     python -m tests.bench --only ntm,lstm        some of the workloads
     python -m tests.bench --quick                tiny sizes: to see that everything runs; the times mean nothing
     python -m tests.bench --pytorch-ntm PATH     pytorch-ntm too, from a checkout of it
+    python -m tests.bench --kernels given        with the processor kernels that OPENBLAS_CORETYPE and the like ask for
     python -m tests.bench --only learning        10 seeds until copy is learned: minutes, so only when asked for
     python -m tests.bench --page                 write docs/performance.md from the JSON of an earlier run
 
@@ -82,6 +83,8 @@ def parse(arguments):
     parser.add_argument("--only", type=names, metavar="WORKLOAD,...", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--threads", type=numbers, default=[1], metavar="N,...",
                         help="thread counts, each in its own processes")
+    parser.add_argument("--kernels", choices=["own", "given"], default="own",
+                        help="own: variables such as OPENBLAS_CORETYPE are taken out, every library chooses for itself")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything run?")
     parser.add_argument("--skip", choices=["compile"], action="append", default=[],
                         help="leave out torch.compile, which takes a minute to compile")
@@ -118,7 +121,8 @@ def numbers(text):
 def one(options, workload, case, threads):
     """Measure one case in a process of its own. returns: its result, or why there is none."""
     start = time.perf_counter()
-    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    given = options.kernels == "given"
+    environment = {**(os.environ if given else machine.own_kernels()), **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     if threads == 1:
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +134,8 @@ def one(options, workload, case, threads):
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         result = json.loads(found.read_text()) if done.returncode == 0 else {"error": last}
-    result = {"workload": workload, "case": case, "threads": threads, "load": os.getloadavg()[0]} | result
+    result = {"workload": workload, "case": case, "threads": threads, "load": os.getloadavg()[0],
+              "kernels": machine.given_kernels() if given else ""} | result
     print(f"{workload:<12}{case:<36}{threads} thread{'s' * (threads > 1)} {time.perf_counter() - start:6.1f} s  "
           f"{table.line(result)}", flush=True)
     return result

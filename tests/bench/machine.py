@@ -2,15 +2,30 @@
 
 import os
 import platform
+import subprocess
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
 
+# variables that make a library compute with the kernels of another processor than the one it finds
+KERNELS = ("OPENBLAS_CORETYPE", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+           "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES")
 PACKAGES = "numpy", "torch", "autograd", "jax", "jaxlib"
 
 
 class Missing(Exception):
     """What a case needs is not here, or not wanted."""
+
+
+def given_kernels():
+    """The variables of KERNELS that are set, in words; empty where none is."""
+    return " ".join(f"{name}={os.environ[name]}" for name in KERNELS if os.environ.get(name))
+
+
+def own_kernels():
+    """The environment without these variables: every library chooses for itself."""
+    return {name: value for name, value in os.environ.items() if name not in KERNELS}
 
 
 def describe():
@@ -22,7 +37,17 @@ def describe():
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
+    found["OpenBLAS kernels"] = openblas_kernels(own_kernels())
+    if words := given_kernels():
+        found["set here"] = f"{words} (OpenBLAS kernels {openblas_kernels(os.environ)})"
     return found
+
+
+def openblas_kernels(environment):
+    """What NumPy's OpenBLAS computes with in this environment: it tells when it is loaded."""
+    told = subprocess.run([sys.executable, "-c", "import numpy"], env={**environment, "OPENBLAS_VERBOSE": "2"},
+                          capture_output=True, text=True).stderr
+    return next((line.split(":")[1].strip() for line in told.splitlines() if line.startswith("Core")), "not told")
 
 
 def processor():

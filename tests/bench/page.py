@@ -48,6 +48,8 @@ the whole; `recompute` is for memory, and does nothing while the program is smal
   contender, as it does in `timeit` and in tinyaug's training loop.
 - Every case has a process of its own, pinned to as many processors as it has threads; the thread variables are set
   before NumPy is imported.
+- Every library computes with the processor kernels that it chooses for itself. Variables that force others on it, such as
+  OPENBLAS_CORETYPE, are taken out; where one was set, a part was measured once more under it, and stands under its name.
 - PyTorch has its fair chance: the NTM vectorised with a head at a time, as in the public implementations, with the
   heads merged, and tuned by an expert; torch.compile, nn.LSTM, and for attention the faster of its two ways. The bars
   of the NTM stand beside the first two, so the second row is the stricter one.
@@ -62,7 +64,7 @@ def page(document):
     from tests.bench.measure import BLOCK, FEWEST, LASTING, ROUNDS, TOLERANCE  # here: it imports NumPy
 
     results = document["results"]
-    counts = sorted({r["threads"] for r in results})
+    settings = table.settings(results)
     machine = table.table(["", "measured on"], [[name, value] for name, value in document["machine"].items()])
     losses = table.lost(results)
     missing = [f"- Left out: {r['workload']}, {r['case']}: {r.get('missing') or r['error']}." for r in results
@@ -70,13 +72,9 @@ def page(document):
     return PAGE.format(
         warning=" It was a quick run of tiny sizes: its times mean nothing." if document["quick"] else "",
         machine=machine,
-        targets="\n\n".join(f"### {heading(n)}\n\n{table.targets(results, n)}" for n in counts),
-        lost=table.table(["workload", "case", "threads", "ours", "faster", "ratio"], losses) if losses else "Nowhere.",
+        targets="\n\n".join(f"### {words}\n\n{table.targets(measured)}" for words, measured in settings.items()),
+        lost=table.table(table.LOST, losses) if losses else "Nowhere.",
         growth=table.growth(results), passes=table.passes(results),
         tolerance=TOLERANCE, block=BLOCK, lasting=LASTING, rounds=ROUNDS, fewest=FEWEST,
         left_out="\n".join([*missing, ""]),
-        details="\n\n".join(f"### {heading(n)}\n\n{table.details(results, n)}" for n in counts))
-
-
-def heading(threads):
-    return "One thread" if threads == 1 else f"{threads} threads"
+        details="\n\n".join(f"### {words}\n\n{table.details(measured)}" for words, measured in settings.items()))

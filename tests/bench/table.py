@@ -12,6 +12,7 @@ BLOCKS = "T32 d64", "T64 d128", "T128 d256"
 TORCH = "PyTorch eager"
 BOUND = "smallest tape"
 VECTORISED, MERGED = "PyTorch, a head at a time", "PyTorch, heads merged"
+LOST = ["workload", "case", "setting", "ours", "faster", "ratio"]
 EAGER, RECORDED, SEGMENTS = "tinyaug eager", "tinyaug recorded", "tinyaug in segments"
 
 
@@ -91,12 +92,28 @@ def verdict(target, measured):
     return " / ".join(words)
 
 
-def targets(results, threads):
-    """The rows with what was measured, as a table."""
-    found = {(r["workload"], r["case"]): r for r in results if r["threads"] == threads}
+def settings(results):
+    """{the setting, in words: the results that were measured in it}"""
+    found = {}
+    for r in sorted(results, key=lambda r: (r.get("kernels", ""), r["threads"])):
+        found.setdefault(setting(r), []).append(r)
+    return found
+
+
+def setting(result):
+    """How many threads, and the variables that chose the processor kernels where the libraries did not."""
+    threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
+    return f"{threads}, {kernels}" if (kernels := result.get("kernels")) else threads
+
+
+def targets(results):
+    """The rows of what was measured in one setting, as a table."""
+    found = {(r["workload"], r["case"]): r for r in results}
     rows = []
     for target in TARGETS:
         cases = [found.get((target.workload, case)) for case in target.cases]
+        if not any(cases):
+            continue
         measured = [value(target, case) for case in cases]
         unit = next((case["unit"].split()[0] for case in cases if case and "unit" in case), "")
         against = " or ".join(target.peers) if target.peers else f"at most, {unit}" if unit else "at most"
@@ -110,7 +127,7 @@ def numbers(values):
 
 
 def lost(results):
-    """[[workload, case, threads, peer, ratio]] of every case in which somebody is faster than ours, slowest first."""
+    """[[workload, case, setting, ours, peer, ratio]] of every case in which somebody is faster than ours, slowest first."""
     rows = []
     for r in results:
         ours = RECORDED if RECORDED in r.get("times", {}) else None
@@ -120,15 +137,15 @@ def lost(results):
         for name in r["times"]:
             ratio = statistics.median(ratios(r, ours, [name]))
             if not name.startswith("tinyaug") and name != BOUND and ratio < 1:
-                rows.append([r["workload"], r["case"], str(r["threads"]), ours, name, f"{ratio:.2f}"])
+                rows.append([r["workload"], r["case"], setting(r), ours, name, f"{ratio:.2f}"])
     return sorted(rows, key=lambda row: float(row[-1]))
 
 
-def details(results, threads):
+def details(results):
     """Every contender of every case: median and quartiles, how often, and how far its gradients were off."""
     rows = []
     for r in results:
-        for name, times in r.get("times", {}).items() if r["threads"] == threads else ():
+        for name, times in r.get("times", {}).items():
             if times:
                 low, middle, high = quartiles(times)
                 error = r.get("gradients", {}).get(name)
@@ -185,10 +202,10 @@ def line(result):
 def text(results):
     """All that is printed at the end."""
     parts = []
-    for threads in sorted({r["threads"] for r in results}):
-        parts += [f"{threads} thread{'s' * (threads > 1)}", targets(results, threads)]
+    for words, measured in settings(results).items():
+        parts += [words, targets(measured)]
     if any("lines" in r for r in results):
         parts += ["Cost against size, batch 1", growth(results)]
     if losses := lost(results):
-        parts += ["Where others are faster", table(["workload", "case", "threads", "ours", "faster", "ratio"], losses)]
+        parts += ["Where others are faster", table(LOST, losses)]
     return "\n\n".join(parts)
