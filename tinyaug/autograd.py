@@ -156,18 +156,21 @@ def op(*, examples, constant=(), adapt=None):
 
         @wraps(body)
         def unary(x, *rest, **keywords):
-            if not isinstance(x, Tensor) or len(rest) > len(names) or _recorder is not None or observers:
+            if len(rest) > len(names) or _recorder is not None or observers:
+                return general(x, *rest, **keywords)
+            try:
+                tracked, data = x.requires_grad, x.data
+            except AttributeError:
                 return general(x, *rest, **keywords)
             if rest:
                 keywords.update(zip(names, rest))
-            data = x.data
             kind = type(data)
             xp = NAMESPACES[kind]
             try:
                 result, vjp = body(xp, data, **keywords) if keywords else body(xp, data)     # ** of nothing takes time, too
             except MISUSE as error:
                 raise named(error, body, [data], keywords) from error
-            if not (x.requires_grad and _tracking):
+            if not (tracked and _tracking):
                 vjp = None
             if type(result) is not kind:
                 return _result(xp, kind, apply, (x,), keywords, [data], result, vjp)
@@ -182,7 +185,7 @@ def op(*, examples, constant=(), adapt=None):
                 y.source = node = _new(Node)
                 node.op = apply
                 node.inputs = (x,)
-                node.keywords = keywords
+                node.keywords = keywords or _NO_KEYWORDS
                 node.vjp = vjp
                 node.shapes = node.arrived = None
                 node.clock = tick()
@@ -190,11 +193,15 @@ def op(*, examples, constant=(), adapt=None):
 
         @wraps(body)
         def binary(x, y, *rest):
-            if not isinstance(x, Tensor) or not isinstance(y, Tensor) or rest or _recorder is not None or observers:
+            if rest or _recorder is not None or observers:
                 return general(x, y, *rest)
-            data, other = x.data, y.data
+            try:
+                tracked = x.requires_grad or y.requires_grad
+                data, other = x.data, y.data
+            except AttributeError:
+                return general(x, y)
             kind = type(data)
-            if data.dtype is not other.dtype or type(other) is not kind:
+            if type(other) is not kind or data.dtype is not other.dtype:      # an ndarray has some `data`, too
                 return general(x, y)
             try:
                 result, vjp = body(NAMESPACES[kind], data, other)
@@ -202,11 +209,11 @@ def op(*, examples, constant=(), adapt=None):
                 raise named(error, body, [data, other], _NO_KEYWORDS) from error
             if type(result) is not kind:
                 return _result(NAMESPACES[kind], kind, apply, (x, y), _NO_KEYWORDS, [data, other], result,
-                               vjp if (x.requires_grad or y.requires_grad) and _tracking else None)
+                               vjp if tracked and _tracking else None)
             z = _new(Tensor)
             z.data = result
             z.grad = None
-            if vjp is not None and (x.requires_grad or y.requires_grad) and _tracking:
+            if tracked and _tracking and vjp is not None:
                 z.requires_grad = True
                 z.source = node = _new(Node)
                 node.op = apply

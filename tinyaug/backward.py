@@ -6,7 +6,7 @@ What many time steps give to one weight or bias is not added up step by step: it
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from math import prod
 from types import FunctionType
 
@@ -29,6 +29,9 @@ class OpsNamespace:
 
     def sum_from(self, x, axis, start):
         return OPS["sum"](x, axis=axis, keepdims=True) + start
+
+    def sum_of_products(self, x, y, axis):
+        return OPS["sum"](x * y, axis=axis, keepdims=True)
 
     def max_from(self, x, axis, start):
         return OPS["maximum"](OPS["max"](x, axis=axis, keepdims=True), start)
@@ -62,6 +65,7 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
     heap: list = []      # (clock, node) of all nodes that a cotangent has reached; the first is the newest
     kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
     notes = recorder()
+    newest = None
     try:
         with tracking(create), np.errstate(all="ignore"):
             for y, g in zip(outputs, cotangents):
@@ -71,8 +75,9 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                 if notes is not None:
                     notes.seed(g)
                 _deliver(y, g, leaves, heap)
-            while heap:
-                node = heappop(heap)[1]
+            while heap or newest:
+                node = (heappushpop(heap, newest) if newest else heappop(heap))[1]
+                newest = None
                 if kept is not None:
                     _keep(kept, node)
                 arrived = node.arrived
@@ -91,7 +96,7 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                     tell("backward", node.op.__name__, node,
                          (arrived,) if node.shapes is None else tuple(_filled(node, arrived)), found)
                 for x, g in zip(node.inputs, found):
-                    if g is None or not isinstance(x, Tensor) or not x.requires_grad:
+                    if g is None or type(x) is not Tensor and not isinstance(x, Tensor) or not x.requires_grad:
                         continue
                     if type(g) is FunctionType:
                         g = g()
@@ -111,7 +116,9 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                         _deliver(x, evaluate(g), leaves, heap)
                     elif source.arrived is None:
                         source.arrived = g
-                        heappush(heap, (source.clock, source))
+                        if newest:
+                            heappush(heap, newest)
+                        newest = source.clock, source
                     else:
                         source.arrived = source.arrived + g
                 if not retain:
