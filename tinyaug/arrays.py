@@ -138,16 +138,25 @@ def _max_from(x, axis, start):
     return np.maximum.reduce(x, axis, None, None, True, start)
 
 
+def _sum_of_products(x, y, axis):
+    """sum(x * y) along an axis, which stays with size 1. Along the last one it is one call."""
+    if axis == -1 or axis == x.ndim - 1:
+        return np.vecdot(x, y, keepdims=True)
+    return np.add.reduce(x * y, axis, None, None, True)
+
+
 def from_start(xp):
-    """sum_from and max_from for a namespace whose reductions take no start."""
+    """sum_from, max_from and sum_of_products for a namespace that has them in two steps."""
     return {"sum_from": lambda x, axis, start: xp.sum(x, axis=axis, keepdims=True) + start,
+            "sum_of_products": lambda x, y, axis: xp.sum(x * y, axis=axis, keepdims=True),
             "max_from": lambda x, axis, start: xp.maximum(xp.max(x, axis=axis, keepdims=True), start)}
 
 
 _numpy = {name: value for name, value in vars(np).items() if not name.startswith("_")}
 # dot, of two matrices, is called as the method that it is, which has less set-up than x @ y
-host = SimpleNamespace(**{**_numpy, "dot": np.ndarray.dot, "scatter_add": scatter_add, "products": products, "sum": _sum,
-                          "max": _max, "min": _min, "sum_from": _sum_from, "max_from": _max_from})
+host = SimpleNamespace(**{
+    **_numpy, "dot": np.ndarray.dot, "scatter_add": scatter_add, "products": products, "sum": _sum, "max": _max, "min": _min,
+    "sum_from": _sum_from, "max_from": _max_from, "sum_of_products": _sum_of_products})
 
 NAMESPACES: dict[type, SimpleNamespace] = {np.ndarray: host}
 

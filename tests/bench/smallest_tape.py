@@ -74,7 +74,7 @@ def tanh(x):
     y = Number(out)
 
     def vjp(g):
-        g = g * (1 - out * out)
+        g = g - g * (out * out)
         x.grad = g if x.grad is None else x.grad + g
 
     y.vjp = vjp
@@ -83,11 +83,12 @@ def tanh(x):
 
 
 def softmax(x, axis):
-    parts = np.exp(x.data - np.maximum.reduce(x.data, axis, None, None, True))
-    out = parts / np.add.reduce(parts, axis, None, None, True)
+    """Of a single row: its maximum and its sum are one number each."""
+    parts = np.exp(x.data - np.maximum.reduce(x.data, axis, None, None, True).reshape(()))
+    out = parts / np.add.reduce(parts, axis, None, None, True).reshape(())
 
     def vjp(g):
-        g = out * (g - np.add.reduce(g * out, axis, None, None, True))
+        g = out * (g - np.vecdot(g, out).reshape(()))
         x.grad = g if x.grad is None else x.grad + g
 
     y = Number(out)

@@ -16,6 +16,7 @@ class _Limits(dict):
 
 
 _TINIEST = _Limits({np.dtype(t): float(np.finfo(t).tiny) for t in (np.float16, np.float32, np.float64)})
+_LOWEST = _Limits({dtype: -1 / tiny for dtype, tiny in _TINIEST.items()})
 _LARGEST = _Limits({np.dtype(t): float(np.finfo(t).max) for t in (np.float16, np.float32, np.float64)})
 
 
@@ -33,7 +34,7 @@ def ceiling(xp, x, axis):
     """The maximum along an axis, to subtract before exp: finite for a row of -inf, 0 for a row of no elements."""
     if x.size == 0:
         return xp.sum(x, axis=axis, keepdims=True)
-    return xp.max_from(x, axis, -1 / tiniest(x))
+    return xp.max_from(x, axis, _LOWEST[x.dtype])
 
 
 def nonzero(xp, x, like):
@@ -41,3 +42,8 @@ def nonzero(xp, x, like):
     if isinstance(x, (int, float)):
         return x or tiniest(like)
     return xp.where(x == 0, tiniest(like), x)
+
+
+def alone(x):
+    """x, or where it is a single number that number without axes: beside it NumPy needs no loop over two shapes."""
+    return x if x.size != 1 else x.reshape(())

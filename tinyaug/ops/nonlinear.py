@@ -4,7 +4,7 @@ from math import pi, sqrt
 
 from tinyaug.autograd import op
 from tinyaug.ops.arithmetic import apart, one
-from tinyaug.ops.limits import ceiling, tiniest
+from tinyaug.ops.limits import alone, ceiling, tiniest
 
 
 def kinked(rng):
@@ -23,7 +23,7 @@ def sigmoid(xp, x):
 def tanh(xp, x):
     """Hyperbolic tangent."""
     y = xp.tanh(x)
-    return y, lambda g: (g * (1 - y * y),)
+    return y, lambda g: (g - g * (y * y),)
 
 
 @op(examples=kinked)
@@ -65,16 +65,16 @@ def gelu(xp, x):
             lambda g: (0.5 * g * (1 + t + x * (1 - t * t) * scale * (1 + 3 * cubic * x * x)),))
 
 
-@op(examples=lambda rng: [(rng.normal(size=(3, 4)),), (rng.normal(size=(2, 3, 4)), {"axis": 1})])
+@op(examples=lambda rng: [(rng.normal(size=(3, 4)),), (rng.normal(size=(2, 3, 4)), {"axis": 1}), (rng.normal(size=(1, 4)),)])
 def softmax(xp, x, *, axis=-1):
     """exp(x) / sum(exp(x)) along an axis. A row of -inf, nothing to choose from, gives zeros.
 
         dx = y * (g - sum(g * y))
     """
-    parts = xp.exp(x - ceiling(xp, x, axis))
+    parts = xp.exp(x - alone(ceiling(xp, x, axis)))
     # the largest part is exp(0) = 1, next to which the smallest number is nothing; in a row of -inf all parts are 0
-    y = parts / xp.sum_from(parts, axis, tiniest(x))
-    return y, lambda g: (y * (g - xp.sum(g * y, axis=axis, keepdims=True)),)
+    y = parts / alone(xp.sum_from(parts, axis, tiniest(x)))
+    return y, lambda g: (y * (g - alone(xp.sum_of_products(g, y, axis))),)
 
 
 @op(examples=lambda rng: [(rng.normal(size=(3, 4)),), (rng.normal(size=(2, 3, 4)), {"axis": 1})])

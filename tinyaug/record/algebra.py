@@ -9,7 +9,7 @@ import numpy as np
 from tinyaug.record.program import Call, Slot, is_view, readers_of, reads, slot_maker, substitute, take_index
 from tinyaug.record.stacking import SMALL, after_seed, before_writes
 
-__all__ = ["distribute", "factors", "renamed", "scales", "signs"]
+__all__ = ["complements", "distribute", "factors", "renamed", "scales", "signs"]
 
 
 def scales(calls, outputs):
@@ -157,6 +157,33 @@ def distribute(calls, outputs):
         gone.add(join)
         changed.append(Call(np.concatenate, (tuple(parts),), {"axis": -1}, call.out, join.label))
     return [call for call in changed if call not in gone] + tail
+
+
+def complements(calls, outputs):
+    """g - g f is g (1 - f), where only g waits for the cotangent: 1 - f is a slope, which `factors` and `bulk` take."""
+    head, tail = before_writes(calls)
+    late, readers = after_seed(head), readers_of(calls)
+    new_slot = slot_maker(calls, outputs)
+    products = {call.out: call for call in head
+                if call.function is np.multiply and len(readers.get(call.out, ())) == 1 and call.out not in outputs}
+    taken = {}                             # {the subtraction: (g, f)}
+    for call in head:
+        product = products.get(call.args[1]) if call.function is np.subtract else None
+        pair = product and _split(product, late)
+        if pair and pair[0] is call.args[0]:
+            taken[call] = pair
+            taken[product] = None
+    changed = []
+    for call in head:
+        pair = taken.get(call)
+        if pair:
+            g, f = pair
+            slope = new_slot(f.shape, f.dtype)
+            changed.append(Call(np.subtract, (1, f), {}, slope, call.label))
+            changed.append(Call(np.multiply, (g, slope), {}, call.out, call.label))
+        elif call not in taken:
+            changed.append(call)
+    return changed + tail
 
 
 def factors(calls, outputs):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyaug.record.algebra import distribute, factors, renamed, scales, signs
+from tinyaug.record.algebra import complements, distribute, factors, renamed, scales, signs
 from tinyaug.record.columns import columns
 from tinyaug.record.neighbours import adjacent
 from tinyaug.record.program import Call, Slot, reads, slot_maker
 from tinyaug.record.recompute import recompute
 from tinyaug.record.stacking import bulk, merge_products
 
-__all__ = ["PASSES", "adjacent", "bulk", "columns", "common", "constants", "dead", "distribute", "dot_products", "factors",
-           "merge_products", "recompute", "scales", "signs"]
+__all__ = ["PASSES", "adjacent", "bulk", "columns", "common", "complements", "constants", "dead", "distribute",
+           "dot_products", "factors", "merge_products", "recompute", "scales", "signs"]
 
 LONG = 64                                  # below it a dot product costs more than a product and a sum over all rows
 
@@ -123,5 +123,5 @@ def _uses(calls, outputs):
     return uses
 
 
-PASSES = [dead, common, constants, scales, adjacent, distribute, factors, signs, columns, merge_products, dot_products, bulk,
-          recompute]
+PASSES = [dead, common, complements, constants, scales, adjacent, distribute, factors, signs, columns, merge_products,
+          dot_products, bulk, recompute]
