@@ -23,6 +23,7 @@ from tinyaug.record.passes import (
     recompute,
     scales,
     signs,
+    transposes,
 )
 from tinyaug.record.program import Call, Slot, reads
 from tinyaug.record.stacking import after_seed
@@ -121,6 +122,8 @@ PROGRAMS = {    # name: (function, passes before, the pass, calls it removes, ca
     "dot_products, too short": (lambda x: ops.sum(x * x, axis=-1), [], dot_products, 0, []),
     "columns": (recurrent, [dead, common], columns, -17, []),
     "merge_products": (several_steps, [], merge_products, -2, []),
+    "transposes": (slopes, [dead, common], transposes, -1, [np.positive]),
+    "transposes, of a weight that is read a few times": (recurrent, [dead, common], transposes, 0, []),
     "scales": (gates, [dead, constants], scales, 0, []),
     "scales, not where a column is read in two ways": (read_twice, [dead, constants], scales, 0, []),
     "adjacent": (gates, [dead, constants, scales], adjacent, -2, []),
@@ -221,6 +224,15 @@ def test_bulk_keeps_apart_what_waits_for_each_other_through_a_view():
     assert [call.function for call in changed if call.out in (slots[20], slots[21])] == [np.transpose, np.square]
     assert all(made.index(slot) < i for i, call in enumerate(changed) for slot in reads(call) if slot in made)
     assert len({slot.number for slot in made}) == len(made)
+
+
+def test_a_transposed_weight_lies_in_memory_as_it_is_read():
+    upright = []
+    for applied in ([dead, common], [dead, common, transposes]):
+        program = counts(slopes, applied)
+        right = [program.arrays[call.args[1]] for call in program.calls if call.function is np.matmul]
+        upright.append((sum(x.flags.c_contiguous for x in right), len(right)))
+    assert upright == [(11, 20), (20, 20)]       # 10 forward, 9 backward, and one for the gradient of the weight
 
 
 def test_a_complement_leaves_one_product_to_the_backward_pass():

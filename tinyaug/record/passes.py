@@ -11,12 +11,12 @@ import numpy as np
 from tinyaug.record.algebra import complements, distribute, factors, renamed, scales, signs
 from tinyaug.record.columns import columns
 from tinyaug.record.neighbours import adjacent
-from tinyaug.record.program import Call, Slot, reads, slot_maker
+from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker
 from tinyaug.record.recompute import recompute
-from tinyaug.record.stacking import bulk, merge_products
+from tinyaug.record.stacking import ENOUGH, before_writes, bulk, merge_products
 
 __all__ = ["PASSES", "adjacent", "bulk", "columns", "common", "complements", "constants", "dead", "distribute",
-           "dot_products", "factors", "merge_products", "recompute", "scales", "signs"]
+           "dot_products", "factors", "merge_products", "recompute", "scales", "signs", "transposes"]
 
 LONG = 64                                  # below it a dot product costs more than a product and a sum over all rows
 
@@ -91,6 +91,41 @@ def constants(calls, outputs):
     return changed
 
 
+def transposes(calls, outputs):
+    """A weight that many products take transposed is copied so once: its rows then lie in memory as a product reads them.
+
+    That counts where a product has a few rows at its left; one row alone reads the weight once, in whichever order.
+    """
+    head, tail = before_writes(calls)
+    maker = {call.out: call for call in head}
+    users = {}                             # {right side of products: how many there are}
+    for call in head:
+        if call.function is np.matmul and len(call.args[1].shape) == 2 and call.args[0].shape[-2:-1] != (1,):
+            users[call.args[1]] = users.get(call.args[1], 0) + 1
+    new_slot = slot_maker(calls, outputs)
+    upright = {slot: new_slot(slot.shape, slot.dtype) for slot, n in users.items() if n >= ENOUGH and _turned(slot, maker)}
+    changed = []
+    for call in head:
+        if call.function is np.matmul and call.args[1] in upright:
+            call = Call(np.matmul, (call.args[0], upright[call.args[1]]), {}, call.out, call.label)
+        changed.append(call)
+        if call.out in upright:
+            changed.append(Call(np.positive, (call.out,), {}, upright[call.out], call.label))
+    return changed + tail
+
+
+def _turned(slot, maker):
+    """True for a view whose columns lie in memory as its source's rows do."""
+    chain = []
+    while slot in maker and is_view(maker[slot]):
+        chain.append(maker[slot])
+        slot = chain[-1].args[0]
+    x = np.empty(slot.shape, slot.dtype)
+    for call in reversed(chain):
+        x = call.function(x, *call.args[1:], **call.keywords)
+    return x.strides[0] < x.strides[1]
+
+
 def dot_products(calls, outputs):
     """sum(x * y) over the last axis is one call, vecdot, without the array of products between."""
     uses = _uses(calls, outputs)
@@ -124,4 +159,4 @@ def _uses(calls, outputs):
 
 
 PASSES = [dead, common, complements, constants, scales, adjacent, distribute, factors, signs, columns, merge_products,
-          dot_products, bulk, recompute]
+          transposes, dot_products, bulk, recompute]
