@@ -46,7 +46,7 @@ def adjacent(calls, outputs):
 
 def last_slice(call):
     """(start, stop) of a slice x[..., start:stop] of the last axis alone; None for anything else."""
-    if call.function is not take_index or not isinstance(call.args[1], tuple):
+    if call.function is not take_index or not isinstance(call.args[1], tuple) or call.args[1] == ():
         return None
     *lead, last = call.args[1]
     if not lead or any(part is not Ellipsis and part != slice(None) for part in lead) or not isinstance(last, slice):

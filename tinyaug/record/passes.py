@@ -134,7 +134,7 @@ def dot_products(calls, outputs):
                 if call.function is np.multiply and uses[call.out] == 1 and call.out not in late}
     changed = []
     for call in calls:
-        plain = call.function == np.add.reduce and "initial" not in call.keywords
+        plain = call.function == np.add.reduce and call.keywords.keys() <= {"axis", "keepdims", "dtype"}
         factor = products.get(call.args[0]) if plain else None
         if factor is not None and _axis(call) in (-1, len(factor.out.shape) - 1) and all(
                 isinstance(x, Slot) and x.shape == factor.out.shape for x in factor.args) and factor.out.shape[-1] >= LONG:

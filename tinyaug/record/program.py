@@ -161,5 +161,5 @@ def is_view(call):
 
 
 def is_reduction(call):
-    """True for add.reduce, maximum.reduce and the like."""
-    return getattr(call.function, "__name__", "") == "reduce"
+    """True for add.reduce, maximum.reduce and the like, of all numbers along an axis."""
+    return getattr(call.function, "__name__", "") == "reduce" and "where" not in call.keywords
