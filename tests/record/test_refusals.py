@@ -13,7 +13,7 @@ from tinyaug.train.optimise import SGD
 pytestmark = pytest.mark.host            # programs are of arrays on the host
 
 X = np.arange(6.0).reshape(2, 3)
-TABLE = np.arange(4.0)
+TABLE, OTHER = np.arange(4.0), np.arange(3.0)
 MASK = np.array([True, False])
 
 
@@ -62,6 +62,11 @@ REFUSED = {     # a line: function(x, parameter, counted), and what the message 
     "in place outside": (lambda x, w, c: add_outside(x), "add writes in place"),
     "copyto a part": (lambda x, w, c: np.copyto(x.data[0], 1.0), "copyto can only fill a whole array"),
     "copyto inside": (lambda x, w, c: np.copyto(np.zeros(4), ops.sum(x).data), "is made, or drawn, each time"),
+    "a write that is not recorded": (lambda x, w, c: [x * OTHER, OTHER.fill(1.0)], "an array is written in place"),
+    "method": (lambda x, w, c: x.data.sum(), "a recorded array has no sum"),
+    "tile": (lambda x, w, c: np.tile(x.data, ops.argmax(x).data), "the shape of tile depends on values"),
+    "reshape": (lambda x, w, c: x.data.reshape(ops.argmax(x).data, -1), "the shape of reshape depends on values"),
+    "repeat": (lambda x, w, c: np.repeat(x.data, repeats=ops.argmax(x).data), "the shape of repeat depends on values"),
     "mask": (lambda x, w, c: x[x.data > 1], r"the shape of x\[mask\] depends on values"),
     "mask from outside": (lambda x, w, c: x[MASK], r"the shape of x\[mask\] depends on values"),
     "nonzero": (lambda x, w, c: np.nonzero(x.data), "the shape of nonzero depends on values"),
@@ -109,6 +114,24 @@ def test_it_is_refused_with_the_line_and_everything_is_put_back(line):
     assert w.data is own and w.grad is gradient and w.numpy().tolist() == [1, 2, 3]
     assert recorder() is None and not recorded.programs and np.array_equal(TABLE, before)
     assert (w * 2.0).numpy().tolist() == [2, 4, 6] and float(ops.sum(w)) == 6.0
+
+
+@pytest.mark.parametrize("write", [
+    lambda a, b: np.copyto(a, b), lambda a, b: a.fill(0), lambda a, b: np.add(a, 1, out=a), lambda a, b: np.copyto(b, a)],
+    ids=["copyto", "fill", "out", "copyto back"])
+def test_a_write_that_a_program_would_not_repeat_is_refused(write):
+    """It is done while the function is recorded. The arrays lie in one memory, whose owner and views are locked."""
+    whole = np.zeros(6, np.float32)
+    a, b = whole[:3], whole[3:]
+
+    def function(x):
+        write(a, b)
+        return x * a + ops.sum(Tensor(b)) + ops.sum(Tensor(whole))
+
+    with pytest.raises(RecordError, match="is written in place, or from one that is not recorded") as caught:
+        record(function)(Tensor(X))
+    assert f"at {__file__}:" in str(caught.value) and "lambda a, b: " in str(caught.value)
+    assert all(array.flags.writeable for array in (whole, a, b))
 
 
 def test_a_number_that_changes_between_calls_is_found_at_the_second():

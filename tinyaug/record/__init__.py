@@ -20,7 +20,7 @@ from tinyaug.record.compile import Program
 from tinyaug.record.passes import PASSES, dead
 from tinyaug.record.program import Slot, alike, reads
 from tinyaug.record.recorder import Recorder
-from tinyaug.record.trace import RecordError, Traced, values_refused
+from tinyaug.record.trace import RecordError, Traced, error, values_refused
 from tinyaug.tensor import Tensor
 
 __all__ = ["RecordError", "Recorded", "record"]
@@ -144,6 +144,11 @@ class Trace:
                         if isinstance(t, Tensor) and t.grad is not None and isinstance(t.grad.data, Traced)]
             moved = [t.shape for t, _, _, traced in recorder.swapped if t.data is not traced]
             self.tensors = [(weakref.ref(t), array) for t, array, *_ in recorder.swapped]
+        except ValueError as reason:
+            if "read-only" not in str(reason):
+                raise
+            raise error("an array is written in place, or from one that is not recorded: that is done now, and not when the "
+                        "program runs; do it before or after", reason.__traceback__) from reason
         finally:
             recorder.release()
         if moved:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyaug.autograd import active_modules
-from tinyaug.record.program import Call, Slot, alike, take_index
+from tinyaug.record.program import Call, Slot, alike, reads, take_index
 from tinyaug.record.trace import Traced, error, stand_in
 from tinyaug.tensor import Tensor
 
@@ -17,6 +17,7 @@ ASKED = {np.shape, np.ndim, np.size, np.result_type}       # what an array is, k
 # what they give has a shape that depends on values
 BY_VALUE = {np.unique, np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.bincount, np.trim_zeros,
             np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d}
+BY_SIZE = {np.repeat, np.tile, np.pad, np.reshape, np.broadcast_to, np.resize}     # so it has where a size is an array
 
 
 class Recorder:
@@ -32,6 +33,7 @@ class Recorder:
         self.calls: list[Call] = []
         self.noted = 0
         self.outside: dict[int, np.ndarray] = {}
+        self.locked: list = []             # of them, those that nobody may write until recording ends
         self.captured: dict[int, Traced] = {}
         self.swapped: list = []            # (Tensor, its own array and gradient, its Traced): put back when recording ends
         self.label = ("", "")              # (op, module) that the next calls belong to
@@ -40,6 +42,14 @@ class Recorder:
         # (function, signatures of its arguments) -> (shape, dtype): worked out once, in this run or the one before
         self.results: dict = {} if first is None else first.results
         self.count = 0
+        for array in () if first is None else first.outside.values():
+            self._lock(array)
+
+    def _lock(self, array):
+        """Let an array from outside refuse to be written directly, which a program would not do again."""
+        if array.flags.writeable:
+            array.flags.writeable = False
+            self.locked.append(array)
 
     def slot(self, shape, dtype, origin, array=None):
         """The next Slot."""
@@ -69,6 +79,7 @@ class Recorder:
                 raise error(f"an array of shape {array.shape} is made, or drawn, each time the function runs, and a "
                              "program would keep the first; make it outside, or pass it as an argument if it changes")
             self.outside[id(array)] = array
+            self._lock(array)
             self.captured[id(array)] = Traced(self, self.slot(array.shape, array.dtype, "captured", array))
         return self.captured[id(array)]
 
@@ -78,8 +89,8 @@ class Recorder:
         Tensors from outside stand for their arrays until recording ends.
         """
         self.label = op, self._module()
-        if not any(isinstance(x, (Tensor, np.ndarray, Traced)) for x in args):
-            return tuple([self.constant(x) for x in args])
+        if not any(isinstance(x, Tensor) for x in args):       # then numbers have no dtype but their own
+            args = tuple([x if isinstance(x, (np.ndarray, Traced)) else self.constant(x) for x in args])
         return tuple([self._argument(x) for x in args])
 
     def _argument(self, x):
@@ -120,7 +131,9 @@ class Recorder:
         """Give all Tensors their arrays and gradients back."""
         for tensor, array, gradient, _ in self.swapped:
             tensor.data, tensor.grad = array, gradient
-        for kept in (self.swapped, self.captured, self.modules, self.names):
+        for array in sorted(self.locked, key=lambda array: array.base is not None):       # whose memory it is goes first
+            array.flags.writeable = True
+        for kept in (self.swapped, self.locked, self.captured, self.modules, self.names):
             kept.clear()                   # no cycle is left, and nothing is held that the function does not hold
 
     def call(self, function, args, keywords):
@@ -128,7 +141,7 @@ class Recorder:
         slots, keywords = self.operands(args), self.operands(keywords)
         if function in ASKED:
             return function(*_tried(slots), **_tried(keywords))
-        _refuse_data_dependent(function, slots)
+        _refuse_data_dependent(function, slots, keywords)
         key = function, _signature(slots), _signature(keywords)
         if key not in self.results:
             self.results[key] = _result(function, slots, keywords)
@@ -175,10 +188,11 @@ class Recorder:
             del self.captured[key]         # whoever reads it from here on reads what was written
 
 
-def _refuse_data_dependent(function, args):
+def _refuse_data_dependent(function, args, keywords):
     """raises: RecordError for a result whose shape is not known before the values are"""
     index = args[1] if function is take_index else ()
-    if function in BY_VALUE or function is np.repeat and isinstance(args[1], Slot) or any(
+    sizes = reads(Call(function, args[1:], keywords)) if function in BY_SIZE else ()
+    if function in BY_VALUE or function in BY_SIZE and sizes or any(
             isinstance(part, Slot) and part.dtype.kind == "b" for part in (index if type(index) is tuple else (index,))):
         name = "x[mask]" if function is take_index else function.__name__
         raise error(f"the shape of {name} depends on values; use where")

@@ -10,7 +10,9 @@ import linecache
 import math
 import sys
 from contextlib import contextmanager
+from os import sep
 from pathlib import Path
+from traceback import walk_stack, walk_tb
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,22 +26,21 @@ from tinyaug.tensor import Tensor
 __all__ = ["RecordError", "Traced", "error", "stand_in", "values_refused"]
 
 # folders whose lines an error does not name
-NOT_THE_USERS = str(Path(__file__).parents[1]), str(Path(np.__file__).parent)
+NOT_THE_USERS = tuple([f"{folder}{sep}" for folder in (Path(__file__).parents[1], Path(np.__file__).parent)])
 
 
 class RecordError(RuntimeError):
     """Something that cannot be recorded: a program of array calls would give a wrong answer later."""
 
 
-def error(text):
-    """A RecordError that names the line outside of tinyaug and NumPy that is being run."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(NOT_THE_USERS):
-        frame = frame.f_back
-    if frame is None:
-        return RecordError(f"record: {text}")
-    path, number = frame.f_code.co_filename, frame.f_lineno
-    return RecordError(f"record: {text}\n  at {path}:{number}: {linecache.getline(path, number).strip()}")
+def error(text, trace=None):
+    """A RecordError that names the line outside of tinyaug and NumPy that is being run, or was, by its traceback."""
+    lines = walk_stack(sys._getframe(1)) if trace is None else reversed(list(walk_tb(trace)))
+    for frame, number in lines:
+        path = frame.f_code.co_filename
+        if not path.startswith(NOT_THE_USERS):
+            return RecordError(f"record: {text}\n  at {path}:{number}: {linecache.getline(path, number).strip()}")
+    return RecordError(f"record: {text}")
 
 
 def _refuse(text):
@@ -113,6 +114,11 @@ class Traced(NDArrayOperatorsMixin):
         if not self.shape:
             raise TypeError("len() of a 0-d array")
         return self.shape[0]
+
+    def __getattr__(self, name):
+        if name.startswith("__"):                  # NumPy and others ask what an object can do
+            raise AttributeError(name)
+        raise error(f"a recorded array has no {name}; use an operator, or NumPy's function xp.{name}")
 
     __setitem__ = _refuse("x[...] = y writes in place; build a new array with where, stack or concatenate")
     __bool__ = __float__ = __int__ = __index__ = item = tolist = __array__ = _no_value
