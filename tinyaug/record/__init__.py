@@ -11,11 +11,12 @@ memory, and from then on a call runs the list, with no tape, no shapes to work o
 from __future__ import annotations
 
 import weakref
+from threading import RLock
 
 import numpy as np
 
+from tinyaug.autograd import is_tracking, node_of, recording
 from tinyaug.autograd import recorder as active_recorder
-from tinyaug.autograd import recording
 from tinyaug.record.compile import Program
 from tinyaug.record.passes import PASSES, dead
 from tinyaug.record.program import Slot, alike, reads
@@ -24,6 +25,8 @@ from tinyaug.record.trace import RecordError, Traced, error, values_refused
 from tinyaug.tensor import Tensor
 
 __all__ = ["RecordError", "Recorded", "record"]
+
+ONE_AT_A_TIME = RLock()                    # threads take turns: programs compute in memory that they share
 
 
 def record(function, passes=None, reuse=True):
@@ -55,16 +58,24 @@ class Recorded:
         self.memory = np.empty(0, np.uint8)
         self._forget()
 
+    def __reduce__(self):
+        """A copy records anew: copied one by one, the arrays of a program would not share memory any more."""
+        return Recorded, (self.function, self.passes, self.reuse)
+
     def __call__(self, *arguments):
-        if active_recorder() is not None:          # within a function that is being recorded: a part of its program
-            return self.function(*arguments)
+        with ONE_AT_A_TIME:
+            if active_recorder() is not None:      # within a function that is being recorded: a part of its program
+                return self.function(*arguments)
+            return self._run(arguments)
+
+    def _run(self, arguments):
         arrays = [_array(x) for x in arguments]
         for reference, array in self.tensors:
             tensor = reference()
             if tensor is None or tensor.data is not array:
                 self._forget()
                 break
-        key = tuple([(x.shape, x.dtype) for x in arrays])
+        key = tuple([_like(x, array, arguments) for x, array in zip(arguments, arrays)])
         entry = self.programs.get(key)
         if entry is None:
             entry = self.programs[key] = self._record(arguments, key)
@@ -136,6 +147,8 @@ class Trace:
         self.inputs = [x.slot for x in traced]
         self.outputs, self.plain = [], []
         given = [_tensor(t, x.requires_grad) if isinstance(x, Tensor) else t for t, x in zip(traced, arguments)]
+        given = [given[_leaf(x, arguments)] if isinstance(x, Tensor) and x.requires_grad else t
+                 for t, x in zip(given, arguments)]
         try:
             with recording(recorder), values_refused(), np.errstate(all="ignore"):
                 result = function(*given)
@@ -186,8 +199,45 @@ class Trace:
         at = len(self.outputs)
         self.outputs.append(x)
         if isinstance(result, Tensor):
-            return lambda arrays: Tensor(arrays[at], dtype=arrays[at].dtype)
+            node = result.source[0] if type(result.source) is tuple else result.source
+            waits = result.requires_grad and (node is None or node.vjp is not None)
+            return lambda arrays: _result(arrays[at], waits)
         return lambda arrays: arrays[at]
+
+
+def _like(x, array, arguments):
+    """What a program depends on: shape and dtype of a Tensor, and which argument it is where it may get a gradient, since
+    f(x, x) is not f(x, y) then. An array, with None, is no Tensor, as a function may see."""
+    if not isinstance(x, Tensor):
+        return array.shape, array.dtype, None
+    if x.requires_grad:
+        return array.shape, array.dtype, _leaf(x, arguments)
+    return array.shape, array.dtype
+
+
+def _leaf(x, arguments):
+    """Which of the arguments x is, the first where it is given several times."""
+    return next(i for i, other in enumerate(arguments) if other is x)
+
+
+class NoWayBack:
+    """To the tape, the op that a result of a program comes from, and its vjp."""
+
+    __name__ = "record"
+    constant: frozenset = frozenset()
+
+    def __call__(self, *_, **__):
+        raise RecordError("record: no gradient flows back through what a recorded function gives; record the backward pass "
+                          "with it, or make the function an op by tinyaug.record.recomputed")
+
+    body = __call__
+
+
+def _result(array, waits):
+    """What the function gives, as a Tensor. waits: its gradient was still to come, and would be missed without a word"""
+    if waits and is_tracking():
+        return node_of(NoWayBack(), (Tensor(array, True, array.dtype),), (array,), NoWayBack())[0]
+    return Tensor(array, dtype=array.dtype)
 
 
 def _array(x):

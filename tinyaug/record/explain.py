@@ -27,7 +27,7 @@ def explain(recorded, listed=False, runs=10):
     count = len(recorded.programs)
     lines = [f"{name}: {count} program{'s' * (count != 1)}"]
     for key, (program, _) in recorded.programs.items():
-        lines += ["", "arguments  " + (", ".join(f"{shape} {dtype}" for shape, dtype in key) or "none")]
+        lines += ["", "arguments  " + (", ".join(f"{shape} {dtype}" for shape, dtype, *_ in key) or "none")]
         lines += _size(program)
         if runs:
             lines += _times(program, runs)

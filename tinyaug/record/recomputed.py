@@ -46,7 +46,7 @@ class Recomputed:
         leaves, nest = flatten(arguments)
         inputs = tuple([as_tensor(leaf) for leaf in leaves])
         tracked = is_tracking() and any(x.requires_grad for x in (*inputs, *self.parameters))
-        results = self._program(nest, None)(*inputs)
+        results = self._program(nest, None)(*[x.detach() for x in inputs])
         vjp = (lambda *cotangents: self._gradients(nest, inputs, cotangents)) if tracked else None
         made = node_of(self, (*inputs, *self.parameters), tuple([x.data for x in results]), vjp)
         return rebuild(self.shape_of[nest], iter(made))
