@@ -22,9 +22,8 @@ def gradients(output, inputs, cotangent=None, create_graph=False, retain_graph=F
     The other arguments and errors are those of `Tensor.backward`, but no `grad` is touched.
     """
     found = backpropagate([output], [cotangent], inputs, retain_graph or create_graph, create_graph)
-    found = [zeros(x.data, x.shape) if g is None else g for x, g in zip(inputs, found)]
-    return [g if isinstance(g, Tensor) else wrap(array_module(x.data).array(g), False, None)
-            for x, g in zip(inputs, found)]
+    found = [array_module(output.data).zeros(x.shape, dtype=x.dtype) if g is None else g for x, g in zip(inputs, found)]
+    return [g if isinstance(g, Tensor) else wrap(array_module(g).array(g), False, None) for g in found]
 
 
 def value_and_grad(function, argnums=0):
