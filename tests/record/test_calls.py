@@ -77,6 +77,13 @@ def test_a_gradient_that_would_be_missed_is_an_error():
         assert not recorded(Tensor(X))[0].requires_grad
 
 
+def test_what_the_loss_does_not_depend_on_has_gradient_zero():
+    one, other = Tensor([1.0, 2.0, 3.0], requires_grad=True), Tensor([4.0, 5.0], requires_grad=True)
+    recorded = record(lambda x: gradients(ops.sum(x * one), [one, other]))
+    for _ in range(3):
+        assert [g.numpy().tolist() for g in recorded(Tensor([[1.0, 2.0, 3.0]]))] == [[1.0, 2.0, 3.0], [0.0, 0.0]]
+
+
 def test_a_loss_that_has_had_its_backward_pass_is_a_plain_number():
     weight = Tensor([1.0, 2.0, 3.0], requires_grad=True)
 
@@ -99,6 +106,19 @@ def test_a_copy_records_anew(again):
     assert not other.programs and len(recorded.programs) == 1
     for function in (other, recorded):
         assert np.array_equal(function(Tensor(Y)).numpy(), ops.softmax(Tensor(Y)).numpy())
+
+
+def test_programs_of_growing_shapes_share_their_memory():
+    recorded = record(lambda x: ops.softmax(ops.tanh(x)) * 2.0)
+    for rows in range(1, 41):
+        recorded(Tensor(np.ones((rows, 50))))
+    blocks = {}
+    for program, _ in recorded.programs.values():
+        array = program.arrays[program.calls[0].out]
+        while array.base is not None:
+            array = array.base
+        blocks[id(array)] = array.nbytes
+    assert 1 < len(blocks) < 10 and sum(blocks.values()) <= 2 * recorded.memory.nbytes
 
 
 def test_threads_take_turns():

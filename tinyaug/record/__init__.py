@@ -114,9 +114,13 @@ class Recorded:
         return program, trace.rebuild
 
     def _block(self, size, dtype):
-        """Memory for a program. The programs of one function run one at a time, so they share it."""
+        """Memory for a program. The programs of one function run one at a time, so they share it.
+
+        Earlier programs keep the block that they were laid out on. Each is twice the one before at least, so that all of
+        them together are no more than two of the last; what no program has touched is no memory yet.
+        """
         if self.memory.size < size:
-            self.memory = np.empty(size, dtype)
+            self.memory = np.empty(max(size, 2 * self.memory.size), dtype)
         return self.memory[:size]
 
     def explain(self, listing=False, runs=10):
