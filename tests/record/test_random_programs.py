@@ -65,3 +65,48 @@ def test_a_random_program(seed, monkeypatch):
                     assert a.tobytes() == b.tobytes(), i
                 np.testing.assert_allclose(b, a, rtol=1e-13)
                 np.testing.assert_allclose(c, a, rtol=1e-9, atol=1e-9, err_msg=str(i))
+
+
+EDGES = np.array([0.0, -0.0, 1e-38, 1e-20, 1e-5, 0.3, -0.3, 1.5, -1.5, 80.0, -80.0, 1e20, -1e20, 3e38])
+
+
+def edge_moves(a, b, weight):
+    """What can be done with two arrays and a weight where numbers may be zero, huge or both."""
+    return [
+        lambda: ops.log(a), lambda: ops.sqrt(a), lambda: 1 / a, lambda: ops.exp(a), lambda: a * b, lambda: a / b,
+        lambda: a + b, lambda: a - b, lambda: -a, lambda: ops.tanh(a), lambda: ops.sigmoid(a), lambda: a / weight,
+        lambda: ops.where(a > 0.1, b, 0.5), lambda: ops.where(ops.isfinite(a), a, 1.0), lambda: ops.softplus(a),
+        lambda: ops.maximum(a, 0.5), lambda: ops.minimum(a, b), lambda: a ** 2.0, lambda: a * weight,
+        lambda: ops.log1p(ops.absolute(a)), lambda: ops.square(a), lambda: ops.reciprocal(a)]
+
+
+def edgy(seed, weight):
+    """A function of numbers at which something overflows or is divided by 0; `where` takes only what did not."""
+    def function(x):
+        rng = np.random.default_rng(seed)
+        x.grad = weight.grad = None
+        made = [x, weight]
+        for _ in range(rng.integers(2, 9)):
+            a, b = made[-1] if rng.random() < 0.7 else made[rng.integers(len(made))], made[rng.integers(len(made))]
+            steps = edge_moves(a, b, weight)
+            made.append(steps[rng.integers(len(steps))]())
+        last = made[-1]
+        result = ops.where(ops.logical_and(ops.isfinite(last), ops.absolute(last) < 1e6), last, 0.0)
+        ops.sum(result * (weight + x)).backward()
+        return result, x.grad, weight.grad
+
+    return function
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_what_is_finite_stays_finite(seed):
+    """In the branch that `where` does not take gradients are 0, whatever the slopes there; passes multiply none of these."""
+    rng = np.random.default_rng(seed)
+    x, weight = (Tensor(rng.choice(EDGES, 8), requires_grad=True) for _ in range(2))
+    function = edgy(seed, weight)
+    with np.errstate(all="ignore"):
+        expected, *got = ([y.numpy() for y in f(x)] for f in (function, record(function, passes=[]), record(function)))
+    for a, b, c in zip(expected, *got, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.isfinite(c[np.isfinite(a)]).all()
+        np.testing.assert_allclose(c[np.isfinite(a)], a[np.isfinite(a)], rtol=1e-3, atol=1e-30)

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from tinyaug.record.program import Call, Slot, is_view, readers_of, reads, slot_maker, substitute, take_index
+from tinyaug.record.ranges import overflows, range_of, ranges
 from tinyaug.record.stacking import SMALL, after_seed, before_writes
 
 __all__ = ["complements", "distribute", "factors", "renamed", "scales", "signs"]
@@ -190,11 +191,13 @@ def factors(calls, outputs):
     """g a b = g (a b), where only g waits for the cotangent: the slopes of a chain of functions are one factor.
 
     The factor a b is forward work, so `bulk` computes it for all time steps at once. A product that several calls read
-    goes away if all of them can take it up; for large arrays, which are not done in bulk, only if one reads it.
+    goes away if all of them can take it up; for large arrays, which are not done in bulk, only if one reads it. Where a b
+    may overflow they stay apart: of a branch that `where` did not take g is 0, and 0 times infinity is no number.
     """
     head, tail = before_writes(calls)
     late = after_seed(head)
     readers = readers_of(calls)
+    limits = ranges([call for call in head if call.out not in late])
     new_slot = slot_maker(calls, outputs)
     inside = set(head)
     scaled, changed = {}, []               # {slot: (g, a)}, for a slot that is g a and is not computed
@@ -212,12 +215,13 @@ def factors(calls, outputs):
                 function, args = np.negative, (early,)
             factor = new_slot(np.broadcast_shapes(*[x.shape for x in args]), args[0].dtype)
             changed.append(Call(function, args, {}, factor, call.label))
+            limits[factor] = range_of(changed[-1], limits)
         else:
             factor = early
         takers = readers.get(call.out, ())
         if (known or call.function is not np.divide) and call.out not in outputs and takers and (
                 len(takers) == 1 or prod(call.out.shape) <= SMALL) and all(
-                taker in inside and _takes(taker, call.out, late, factor) for taker in takers):
+                taker in inside and _takes(taker, call.out, late, factor, limits) for taker in takers):
             scaled[call.out] = g, factor
         elif known:
             changed.append(Call(np.multiply, (g, factor), {}, call.out, call.label))
@@ -226,11 +230,14 @@ def factors(calls, outputs):
     return changed + tail
 
 
-def _takes(call, slot, late, factor):
-    """True where the call can take up the factor of its argument `slot`."""
+def _takes(call, slot, late, factor, limits):
+    """True where the call can take up the factor of its argument `slot`. limits: see `ranges`"""
     pair = _split(call, late)
-    return pair is not None and pair[0] is slot and not (
-        factor is None and (pair[1] is None or call.function is np.divide))
+    if pair is None or pair[0] is not slot:
+        return False
+    if factor is None or pair[1] is None:
+        return factor is not pair[1] and call.function is not np.divide
+    return not overflows(call.function, factor, pair[1], limits)
 
 
 def _split(call, late):
