@@ -1,5 +1,7 @@
 """explain(): what a recorded function became, in numbers that are true of its program."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,16 @@ def test_the_listing_has_a_line_for_every_call(trained):
         for call in program.calls:
             assert repr(call) in text
     assert f"argument   (4, 2, 3) {np.dtype('f4')}" in text and f"outside    {model.controller.weight.shape}" in text
+
+
+def test_calls_that_are_too_many_to_be_read_are_not_kept(monkeypatch):
+    monkeypatch.setattr(import_module("tinyaug.record.compile"), "LISTED", 2)
+    for n, kept in ((1, 2), (2, 0)):
+        recorded = record(lambda x, n=n: [ops.exp(x * i) for i in range(n)])
+        recorded(Tensor([1.0, 2.0]))
+        program, _ = next(iter(recorded.programs.values()))
+        text = recorded.explain(listing=True)
+        assert len(program.calls) == kept and f"{2 * n} results in" in text and ("not kept" in text) == (not kept)
 
 
 def test_timing_changes_nothing(trained):

@@ -19,7 +19,7 @@ from tinyaug.autograd import is_tracking, node_of, recording
 from tinyaug.autograd import recorder as active_recorder
 from tinyaug.record.compile import Program
 from tinyaug.record.passes import PASSES, dead
-from tinyaug.record.program import Slot, alike, reads
+from tinyaug.record.program import Slot, fingerprint, reads
 from tinyaug.record.recorder import Recorder
 from tinyaug.record.trace import RecordError, Traced, error, values_refused
 from tinyaug.tensor import Tensor
@@ -81,7 +81,6 @@ class Recorded:
             entry = self.programs[key] = self._record(arguments, key)
         elif key == self.unsure:
             Trace(self.function, arguments, self.first)
-            self.first.recorder.calls.clear()
             self.unsure = None
         program, rebuild = entry
         with np.errstate(all="ignore"):            # as in a backward pass: what `where` does not take may be anything
@@ -104,7 +103,7 @@ class Recorded:
         self.first.recorder.outside.update(trace.recorder.outside)
         known = {None, *[tensor() for tensor, _ in self.tensors]}       # None: it lived only within the function
         self.tensors += [(tensor, array) for tensor, array in trace.tensors if tensor() not in known]
-        calls = list(trace.recorder.calls)
+        calls, trace.recorder.calls = trace.recorder.calls, []
         counts = {"recorded": len(calls)}
         for shorten in self.passes:
             calls = shorten(calls, trace.outputs)
@@ -171,9 +170,10 @@ class Trace:
         if moved:
             raise RecordError(f"record: a Tensor of shape {moved[0]} from outside was given another array, which a "
                               "program cannot do; write into its own by numpy.copyto")
-        if first is not None and (recorder.noted < first.recorder.noted or not alike(self.plain, first.plain)):
-            raise RecordError(f"record: the function made {first.recorder.noted} array calls, then "
-                              f"{recorder.noted}, and gave {first.plain}, then {self.plain} beside its arrays; it must "
+        if first is not None and (len(recorder.marks) < len(first.recorder.marks)
+                                  or fingerprint(self.plain) != fingerprint(first.plain)):
+            raise RecordError(f"record: the function made {len(first.recorder.marks)} array calls, then "
+                              f"{len(recorder.marks)}, and gave {first.plain}, then {self.plain} beside its arrays; it must "
                               "do the same each time")
         if left and first is None:
             self._refuse_lost(left)

@@ -14,6 +14,7 @@ __all__ = ["Program"]
 
 WRITE_OUT = 5                              # at this run: writing out takes as long as some ten runs
 LONGEST = 20_000                           # steps: compiling more lines takes 5 KB of memory for each
+LISTED = 20_000                            # calls; a longer program lets go of them: they take more memory than its steps
 # functions that are no ufuncs, but take out=
 WITH_OUT = {np.clip, np.take, np.cumsum, np.cumprod, np.einsum, np.prod, np.argmax, np.argmin}
 
@@ -21,30 +22,36 @@ WITH_OUT = {np.clip, np.take, np.cumsum, np.cumprod, np.einsum, np.prod, np.argm
 class Program:
     """A recorded function, ready to run.
 
-    calls: what is done, in order; inputs, outputs: Slots; reuse, block, swap: see `lay_out`
+    calls:  what is done, in order; none are kept where they are too many to be read
+    inputs, outputs: Slots; reuse, block, swap: see `lay_out`
 
-    arrays: {slot: array}, on `bytes` bytes
-    steps:  [(function, arguments)], the same calls without a Slot; owners: the call that each step comes from
+    given, results: the arrays of inputs and outputs; targets: those from outside that are written
+    steps:  [(function, arguments)], the same calls without a Slot; labels: (op, module) that each step comes from
     runs:   how often it ran; written: the steps as one function, once that pays
-    counts: {pass: calls that it left}, for `explain`
+    bytes:  of all results; counts: {pass: calls that it left}; sizes: for `explain`
     """
 
     def __init__(self, calls, inputs, outputs, reuse=True, block=np.empty, swap=True):
         self.calls, self.inputs, self.outputs = calls, inputs, outputs
-        self.arrays, self.bytes = lay_out(calls, outputs, inputs, reuse, block, swap)
-        self.steps, self.owners = [], []
+        arrays, self.bytes = lay_out(calls, outputs, inputs, reuse, block, swap)
+        self.steps, self.labels = [], []
         self.runs, self.written, self.counts = 0, None, {}
         for call in calls:
-            for step in _emit(call, self.arrays):
+            for step in _emit(call, arrays):
                 self.steps.append(step)
-                self.owners.append(call)
+                self.labels.append(call.label)
             call.slots = None              # of use to passes and layout alone
+        self.given, self.results = ([arrays[slot] for slot in slots] for slots in (inputs, outputs))
+        self.targets = [arrays[call.args[0]] for call in calls if call.out is None]
+        made = [arrays[call.out] for call in calls if call.out is not None and not is_view(call)]
+        self.sizes = len(made), len({_address(x) for x in made if x.size}), sum(x.nbytes for x in made)
+        if len(calls) > LISTED:
+            self.calls = []
 
     def run(self, arguments):
         """Copy the arguments in, make every call, copy the results out."""
-        arrays = self.arrays
-        for slot, x in zip(self.inputs, arguments):
-            np.copyto(arrays[slot], x)
+        for array, x in zip(self.given, arguments):
+            np.copyto(array, x)
         self.runs += 1
         if self.runs == WRITE_OUT and len(self.steps) < LONGEST:
             self.written = _write_out(self.steps)
@@ -53,7 +60,7 @@ class Program:
         else:
             for function, args in self.steps:
                 function(*args)
-        return [arrays[slot].copy() for slot in self.outputs]
+        return [x.copy() for x in self.results]
 
 
 def _write_out(steps):

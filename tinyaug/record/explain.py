@@ -7,7 +7,8 @@ from time import perf_counter
 
 import numpy as np
 
-from tinyaug.record.program import is_view, reads
+from tinyaug.record.compile import LISTED
+from tinyaug.record.program import reads
 
 __all__ = ["explain", "listing", "timed"]
 
@@ -31,28 +32,27 @@ def explain(recorded, listed=False, runs=10):
         lines += _size(program)
         if runs:
             lines += _times(program, runs)
-        if listed:
+        if listed and program.calls:
             lines += ["", *listing(program)]
+        elif listed:
+            lines += ["", f"the calls of a program of more than {LISTED:,} are not kept"]
     return Text("\n".join(lines))
 
 
 def _size(program):
     (_, before), *_ = counts = list(program.counts.items())
     after = [(name, n) for (_, last), (name, n) in zip(counts, counts[1:]) if n != last]
-    results = [call.out for call in program.calls if call.out is not None and not is_view(call)]
-    places = {program.arrays[slot].ctypes.data for slot in results if program.arrays[slot].size}
-    alone = sum(program.arrays[slot].nbytes for slot in results)
+    results, places, alone = program.sizes
     lines = [f"calls      {before:,} recorded" + "".join([f", {n:,} after {name}" for name, n in after])]
     lines.append(f"steps      {len(program.steps):,} run; the other calls are views, or lie where they are wanted")
-    lines.append(f"memory     {program.bytes:,} bytes: {len(results):,} results in {len(places):,} places "
+    lines.append(f"memory     {program.bytes:,} bytes: {results:,} results in {places:,} places "
                  f"({alone:,} bytes if each had its own)")
     return lines
 
 
 def timed(program, runs=10):
     """Seconds of each step, the mean of some runs. Arrays outside that the program writes are put back."""
-    targets = [program.arrays[reads(call)[0]] for call in program.calls if call.out is None]
-    kept = [(target, target.copy()) for target in targets]
+    kept = [(target, target.copy()) for target in program.targets]
     totals = np.zeros(len(program.steps))
     clock = min(-perf_counter() + perf_counter() for _ in range(100))
     try:
@@ -73,9 +73,9 @@ def _times(program, runs):
     lines = [f"time       {1e3 * seconds.sum():.3f} ms in the steps, a clock around each"]
     for position, word in enumerate(("op", "module")):
         share, steps = Counter(), Counter()
-        for call, time in zip(program.owners, seconds):
-            share[call.label[position] or "-"] += time
-            steps[call.label[position] or "-"] += 1
+        for label, time in zip(program.labels, seconds):
+            share[label[position] or "-"] += time
+            steps[label[position] or "-"] += 1
         rows = share.most_common()
         shown, rest = rows[:ROWS], rows[ROWS:]
         table = [(name, steps[name], time) for name, time in shown]

@@ -11,8 +11,8 @@ import numpy as np
 
 from tinyaug.arrays import is_basic
 
-__all__ = ["Call", "Slot", "alike", "cast", "is_view", "is_reduction", "readers_of", "reads", "slot_maker", "substitute",
-           "take_index"]
+__all__ = ["Call", "Slot", "cast", "fingerprint", "is_view", "is_reduction", "readers_of", "reads", "slot_maker",
+           "substitute", "take_index"]
 
 
 @dataclass(eq=False, slots=True)
@@ -72,24 +72,20 @@ def _index(x):
     return "..." if x is Ellipsis else repr(x)
 
 
-def alike(one, two):
-    """True where two Calls, or parts of them, of two recordings of one function are the same."""
-    kind = type(one)
-    if kind is not type(two):
-        return False
-    if kind is Call:
-        return one.function == two.function and all(map(alike, (one.args, one.keywords, one.out),
-                                                        (two.args, two.keywords, two.out)))
+def fingerprint(x):
+    """Something hashable that is equal for two Calls, or parts of them, of two recordings that do the same."""
+    kind = type(x)
     if kind is Slot:
-        if one.origin in ("constant", "seed"):
-            return two.array is not None and (one.shape, one.dtype, one.array.tobytes()) == (
-                two.shape, two.dtype, two.array.tobytes())
-        return one.number == two.number and one.array is two.array
+        if x.origin in ("constant", "seed"):
+            return x.shape, x.dtype, x.array.tobytes()
+        return x.number if x.array is None else (x.number, id(x.array))
     if kind is tuple or kind is list:
-        return len(one) == len(two) and all(map(alike, one, two))
+        return kind, *[fingerprint(part) for part in x]
     if kind is dict:
-        return one.keys() == two.keys() and all(alike(one[name], two[name]) for name in one)
-    return one is two or one == two or one != one and two != two
+        return tuple([(name, fingerprint(part)) for name, part in x.items()])
+    if kind is Call:
+        return x.function, fingerprint(x.args), fingerprint(x.keywords), fingerprint(x.out)
+    return kind, repr(x)
 
 
 def reads(call):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array as packed
+
 import numpy as np
 
 from tinyaug.autograd import active_modules
-from tinyaug.record.program import Call, Slot, alike, reads, take_index
+from tinyaug.record.program import Call, Slot, fingerprint, reads, take_index
 from tinyaug.record.trace import Traced, error, stand_in
 from tinyaug.tensor import Tensor
 
@@ -21,22 +23,23 @@ BY_SIZE = {np.repeat, np.tile, np.pad, np.reshape, np.broadcast_to, np.resize}  
 
 
 class Recorder:
-    """Notes calls while a function runs. calls: what was done, in order; noted: how many calls that were.
+    """Notes calls while a function runs. calls: what was done, in order; marks: a number for each, equal for equal calls
 
     first: the Recorder of an earlier run of the same function, of which this run must be a repetition: its calls are
-           compared, and not kept
+           compared with its marks, and not kept
     outside: {id: array} of all arrays that were there before the function ran, as far as it met them
     """
 
     def __init__(self, first=None):
         self.first = first
         self.calls: list[Call] = []
-        self.noted = 0
+        self.marks = packed("q")
         self.outside: dict[int, np.ndarray] = {}
         self.locked: list = []             # of them, those that nobody may write until recording ends
         self.captured: dict[int, Traced] = {}
         self.swapped: list = []            # (Tensor, its own array and gradient, its Traced): put back when recording ends
         self.label = ("", "")              # (op, module) that the next calls belong to
+        self.labels: dict = {}             # each label that there was, by itself
         self.modules: dict = {}            # Node, or leaf -> the module that was active when it was made, or first used
         self.names: dict = {}              # id of an outermost module -> (the module, {id: dotted name} below it)
         # (function, signatures of its arguments) -> (shape, dtype): worked out once, in this run or the one before
@@ -88,7 +91,7 @@ class Recorder:
 
         Tensors from outside stand for their arrays until recording ends.
         """
-        self.label = op, self._module()
+        self.label = self._label(op, self._module())
         if not any(isinstance(x, Tensor) for x in args):       # then numbers have no dtype but their own
             args = tuple([x if isinstance(x, (np.ndarray, Traced)) else self.constant(x) for x in args])
         return tuple([self._argument(x) for x in args])
@@ -111,21 +114,25 @@ class Recorder:
 
     def enter_backward(self, node):
         """The vjp of a Node is about to run."""
-        self.label = node.op.__name__ + " (backward)", self.modules.get(node, "")
+        self.label = self._label(node.op.__name__ + " (backward)", self.modules.get(node, ""))
 
     def enter_leaf(self, tensor):
         """The gradient of a Tensor that is no op's result is about to be summed up."""
-        self.label = "leaf (backward)", self.modules.get(tensor, "")
+        self.label = self._label("leaf (backward)", self.modules.get(tensor, ""))
 
     def _module(self):
         """The innermost active module, by its name within the outermost."""
         if not active_modules:
             return ""
-        root = active_modules[0]
+        root, module = active_modules[0], active_modules[-1]
+        title = type(root).__name__
         if id(root) not in self.names:
-            self.names[id(root)] = root, {id(module): name for name, module in root.named_modules()}
-        name = self.names[id(root)][1].get(id(active_modules[-1]))
-        return ".".join(filter(None, [type(root).__name__, type(active_modules[-1]).__name__ if name is None else name]))
+            self.names[id(root)] = root, {id(x): f"{title}.{name}" if name else title for name, x in root.named_modules()}
+        return self.names[id(root)][1].get(id(module)) or f"{title}.{type(module).__name__}"
+
+    def _label(self, *label):
+        """One tuple for all equal labels."""
+        return self.labels.setdefault(label, label)
 
     def release(self):
         """Give all Tensors their arrays and gradients back."""
@@ -151,14 +158,15 @@ class Recorder:
         return Traced(self, out)
 
     def _note(self, call):
+        n, mark = len(self.marks), hash(fingerprint(call))
+        self.marks.append(mark)
         if self.first is None:
             self.calls.append(call)
-        else:
-            before = self.first.calls[self.noted] if self.noted < len(self.first.calls) else "nothing more"
-            if before == "nothing more" or not alike(before, call):
-                raise error(f"the function does not do the same each time: {before} when it was recorded, {call} when it "
-                             "was run again; pass what changes as an argument, as an array")
-        self.noted += 1
+        elif n >= len(self.first.marks) or self.first.marks[n] != mark:
+            before = self.first.calls[n] if n < len(self.first.calls) else (
+                "another call" if n < len(self.first.marks) else "nothing more")
+            raise error(f"the function does not do the same each time: {before} when it was recorded, {call} when it "
+                         "was run again; pass what changes as an argument, as an array")
 
     def operands(self, x):
         """A nest of arguments with Slots for all arrays."""
