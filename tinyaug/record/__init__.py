@@ -10,7 +10,9 @@ memory, and from then on a call runs the list, with no tape, no shapes to work o
 
 from __future__ import annotations
 
+import gc
 import weakref
+from contextlib import contextmanager
 from threading import RLock
 
 import numpy as np
@@ -77,11 +79,13 @@ class Recorded:
                 break
         key = tuple([_like(x, array, arguments) for x, array in zip(arguments, arrays)])
         entry = self.programs.get(key)
-        if entry is None:
-            entry = self.programs[key] = self._record(arguments, key)
-        elif key == self.unsure:
-            Trace(self.function, arguments, self.first)
-            self.unsure = None
+        if entry is None or key == self.unsure:
+            with _no_collection():
+                if entry is None:
+                    entry = self.programs[key] = self._record(arguments, key)
+                else:
+                    Trace(self.function, arguments, self.first)
+                    self.unsure = None
         program, rebuild = entry
         with np.errstate(all="ignore"):            # as in a backward pass: what `where` does not take may be anything
             return rebuild(program.run(arrays))
@@ -130,6 +134,18 @@ class Recorded:
         """
         from tinyaug.record.explain import explain
         return explain(self, listing, runs)
+
+
+@contextmanager
+def _no_collection():
+    """Python's search for cycles takes a third of the time to record: there are more and more objects, and no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Trace:

@@ -215,26 +215,25 @@ def _pieces(calls, ownership, reuse):
 
 def _arrays(calls, outputs, inputs, ownership, pieces, memory):
     """{slot: array}: inputs by themselves, what lives outside where it lies, results on their pieces of the memory."""
-    start = -memory.ctypes.data % ALIGN
+    memory = memory[-memory.ctypes.data % ALIGN:]
     arrays = {slot: slot.array for call in calls for slot in reads(call) if slot.array is not None}
     arrays.update({slot: slot.array for slot in outputs if slot.array is not None})
     arrays.update({slot: np.empty(slot.shape, slot.dtype) for slot in inputs})
-
-    def build(slot):
-        if slot in arrays:
-            return arrays[slot]
-        if slot in ownership.placed and ownership.owner[slot] is not slot:
-            outer, index = ownership.placed[slot]
-            arrays[slot] = _reshaped(build(outer)[index], slot.shape)
-        else:
-            at = start + pieces[slot][0]
-            piece = memory[at:at + _span(slot)]
-            arrays[slot] = fresh(slot, ownership.swapped, lambda shape, dtype: piece.view(dtype).reshape(shape))
-        return arrays[slot]
-
     for call in calls:
         if call.out in ownership.views:
             arrays[call.out] = call.function(arrays[call.args[0]], *call.args[1:], **call.keywords)
         elif call.out is not None:
-            build(call.out)
+            _build(call.out, arrays, ownership, pieces, memory)
     return arrays
+
+
+def _build(slot, arrays, ownership, pieces, memory):
+    """The array of a result that is no view, put into `arrays`: on its piece, or inside the concatenation that takes it."""
+    if slot not in arrays:
+        if slot in ownership.placed and ownership.owner[slot] is not slot:
+            outer, index = ownership.placed[slot]
+            arrays[slot] = _reshaped(_build(outer, arrays, ownership, pieces, memory)[index], slot.shape)
+        else:
+            piece = memory[pieces[slot][0]:][:_span(slot)]
+            arrays[slot] = fresh(slot, ownership.swapped, lambda shape, dtype: piece.view(dtype).reshape(shape))
+    return arrays[slot]

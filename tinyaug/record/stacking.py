@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
-from tinyaug.record.program import Call, Slot, is_view, reads, slot_maker, take_index
+from tinyaug.record.program import Call, Slot, is_view, readers_of, reads, slot_maker, take_index
 
 __all__ = ["SMALL", "after_seed", "before_writes", "bulk", "merge_products"]
 
@@ -39,13 +41,20 @@ def merge_products(calls, outputs):
             needs[member[call]] |= bits
             bits |= 1 << member[call]
         behind[call.out] = bits
-    new_slot = slot_maker(calls, outputs)
+    new_slot, readers = slot_maker(calls, outputs), readers_of(head)
     kept = {*outputs, *[slot for call in tail for slot in reads(call)]}
+    joined = {tuple(call.args[0]): call.out for call in head
+              if call.function is np.concatenate and call.keywords.get("axis", 0) == 0}
+    instead = {}                           # call -> calls in its place
     for i, group in enumerate(groups):
         if not needs[i] >> i & 1:
-            _merge(head, group, kept, new_slot)
+            adds = _one_bias(group, readers, kept)
+            views = [view for call in adds or group for view in readers.get(call.out, ()) if is_view(view)]
+            instead.update(dict.fromkeys([*group, *adds, *views], ()))
+            left = tuple([call.args[0] for call in group])
+            instead[group[-1]] = [*_merged(group, adds, left, joined.get(left), new_slot), *views]
             needs = [bits | needs[i] if bits >> i & 1 else bits for bits in needs]     # who waits for one waits for all
-    return _in_order(head) + tail
+    return _in_order([new for call in head for new in instead.get(call, (call,))]) + tail
 
 
 def before_writes(calls):
@@ -63,49 +72,38 @@ def after_seed(calls):
     return found
 
 
-def _merge(calls, group, kept, new_slot):
-    """Replace the calls of a group, in place, by one product of the stacked left sides and a slice for each.
+def _merged(group, adds, left, stacked, new_slot):
+    """One product for a group, and a slice of it for each, in the place of the last: `_in_order` moves those that read it.
 
-    A bias that is added to each of them, and nothing else done with them, is added to all at once.
+    adds: those of a bias, the same for each product, which is added to all at once; stacked: the left sides as one Slot,
+    where it is there already, for the gradient of the weight
     """
-    weight = group[0].args[1]
-    left, right = [call.args[0] for call in group], group[0].out
+    weight, out, label = group[0].args[1], group[0].out, group[0].label
     rows = left[0].shape[0]
-    stacked = next((call.out for call in calls if call.function is np.concatenate and list(call.args[0]) == left
-                    and call.keywords.get("axis", 0) == 0), None)       # it may be there for the gradient of the weight
     new = []
     if stacked is None:
         stacked = new_slot((rows * len(group), left[0].shape[1]), left[0].dtype)
-        new.append(Call(np.concatenate, (tuple(left),), {"axis": 0}, stacked, group[0].label))
-    product = new_slot((rows * len(group), right.shape[1]), right.dtype)
-    label = group[0].label
+        new.append(Call(np.concatenate, (left,), {"axis": 0}, stacked, label))
+    product = new_slot((rows * len(group), out.shape[1]), out.dtype)
     new.append(Call(np.matmul, (stacked, weight), {}, product, label))
-    adds = _one_bias(calls, group, kept)
     if adds:
         shifted = new_slot(product.shape, product.dtype)
         new.append(Call(np.add, (product, adds[0].args[1]), {}, shifted, adds[0].label))
         product = shifted
-    new += [Call(take_index, (product, slice(i * rows, (i + 1) * rows)), {}, call.out, label)
-            for i, call in enumerate(adds or group)]
-    results = {call.out for call in adds or group}
-    new += [call for call in calls if is_view(call) and call.args[0] in results]
-    at = calls.index(group[-1])            # whoever reads it before then is put behind it by `_in_order`
-    gone = {*group, *adds, *new}
-    calls[:] = [call for call in calls[:at] if call not in gone] + new + [call for call in calls[at:] if call not in gone]
+    return new + [Call(take_index, (product, slice(i * rows, (i + 1) * rows)), {}, call.out, label)
+                  for i, call in enumerate(adds or group)]
 
 
-def _one_bias(calls, group, kept):
+def _one_bias(group, readers, kept):
     """The calls that add the same row to each product of a group, if nothing else is done with the products."""
-    adds: dict = {call.out: [] for call in group}
-    for call in calls:
-        for slot in reads(call):
-            if slot in adds:
-                adds[slot].append(call)
-    found = [readers[0] for readers in adds.values() if len(readers) == 1]
-    bias = found[0].args[-1] if found else None
-    alike = isinstance(bias, Slot) and bias.shape == group[0].out.shape[1:] and all(
-        call.function is np.add and call.args == (slot, bias) for slot, call in zip(adds, found))
-    return found if alike and len(found) == len(group) and kept.isdisjoint(adds) else []
+    adds = [readers.get(call.out, ()) for call in group]
+    if any(len(found) != 1 for found in adds) or any(call.out in kept for call in group):
+        return []
+    found = [add for add, in adds]
+    bias = found[0].args[-1]
+    same = isinstance(bias, Slot) and bias.shape == group[0].out.shape[1:] and all(
+        add.function is np.add and add.args == (call.out, bias) for call, add in zip(group, found))
+    return found if same else []
 
 
 def _in_order(calls):
@@ -136,11 +134,10 @@ def bulk(calls, outputs):
     in each step of the backward pass is the product with its cotangent.
     """
     taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
-    maker = {call.out: call for call in calls if call.out is not None}
-    places, first, gone = {}, {}, set()
-    new_slot = slot_maker(calls, outputs)
+    stacks = _Stacks({}, taken, {call.out: call for call in calls if call.out is not None}, slot_maker(calls, outputs))
+    first, gone = {}, set()
     for group in _groups(calls):
-        merged = _stacked(group, places, taken, maker, new_slot) if len(group) >= ENOUGH else None
+        merged = _stacked(group, stacks) if len(group) >= ENOUGH else None
         if merged:
             first[group[0]] = merged
             gone.update(group)
@@ -188,31 +185,22 @@ def _elementwise(call):
         not isinstance(x, Slot) or len(x.shape) in (0, len(call.out.shape)) for x in call.args)
 
 
-def _stacked(group, places, taken, maker, new_slot):
-    """One call for a group, on stacks of its arguments. None where the stacks would cost more copies than calls saved.
+class _Stacks(NamedTuple):
+    """What is known of stacks, brought up to date as they are made.
 
     places: {slot: (stack that it lies in, index)}; taken: Slots that lie in a stack or concatenation already, so that
-    another would have to copy them; maker: {slot: the call that makes it}. All three are brought up to date.
+    another would have to copy them; maker: {slot: the call that makes it}
     """
+
+    places: dict
+    taken: set
+    maker: dict
+    new_slot: Callable
+
+
+def _stacked(group, stacks):
+    """The calls that stand for a group: one on stacks of its arguments. None where those cost more copies than calls saved."""
     n, out, args, new, label = len(group), group[0].out, [], {}, group[0].label
-
-    def stack(parts):
-        """The Slot of a stack of these, by a call in `new`; None where it costs too much."""
-        if parts in new:
-            return new[parts].out
-        found, cut = _stretch(parts, places), _sources(parts, maker)
-        if found is not None:
-            function, args, keywords = take_index, found, {}
-        elif cut is not None and (whole := stack(cut[0])) is not None:
-            function, args, keywords = take_index, (whole, (slice(None), *cut[1])), {}
-        else:
-            copies = sum(part in taken or part not in maker or is_view(maker[part]) for part in parts)
-            if copies > n // COPIES or len(set(parts)) < n:
-                return None
-            function, args, keywords = np.stack, (parts,), {"axis": 0}
-        new[parts] = Call(function, args, keywords, new_slot((n, *parts[0].shape), parts[0].dtype), label)
-        return new[parts].out
-
     for position, x in enumerate(group[0].args):
         parts = tuple([call.args[position] for call in group])
         if not isinstance(x, Slot) or x.array is not None or x.shape == () != out.shape:
@@ -220,19 +208,37 @@ def _stacked(group, places, taken, maker, new_slot):
                 return None
             args.append(x)
             continue
-        args.append(stack(parts))
+        args.append(_stack(parts, label, new, stacks))
         if args[-1] is None:
             return None
     for parts, call in new.items():
         if call.function is np.stack:
-            places.update((part, (call.out, i)) for i, part in enumerate(parts))
-            taken.update(parts)
-    whole = new_slot((n, *out.shape), out.dtype)
-    places.update((call.out, (whole, i)) for i, call in enumerate(group))
+            stacks.places.update((part, (call.out, i)) for i, part in enumerate(parts))
+            stacks.taken.update(parts)
+    whole = stacks.new_slot((n, *out.shape), out.dtype)
+    stacks.places.update((call.out, (whole, i)) for i, call in enumerate(group))
     merged = Call(group[0].function, tuple(args), group[0].keywords, whole, label)
     slices = [Call(take_index, (whole, i), {}, call.out, call.label) for i, call in enumerate(group)]
-    maker.update({call.out: call for call in slices})
+    stacks.maker.update((call.out, call) for call in slices)
     return [*new.values(), merged, *slices]
+
+
+def _stack(parts, label, new, stacks):
+    """The Slot of a stack of these, by a call that is put into `new`, {parts: call}; None where it costs too much."""
+    if parts in new:
+        return new[parts].out
+    found, cut = _stretch(parts, stacks.places), _sources(parts, stacks.maker)
+    if found is not None:
+        function, args, keywords = take_index, found, {}
+    elif cut is not None and (whole := _stack(cut[0], label, new, stacks)) is not None:
+        function, args, keywords = take_index, (whole, (slice(None), *cut[1])), {}
+    else:
+        copies = sum(part in stacks.taken or part not in stacks.maker or is_view(stacks.maker[part]) for part in parts)
+        if copies > len(parts) // COPIES or len(set(parts)) < len(parts):
+            return None
+        function, args, keywords = np.stack, (parts,), {"axis": 0}
+    new[parts] = Call(function, args, keywords, stacks.new_slot((len(parts), *parts[0].shape), parts[0].dtype), label)
+    return new[parts].out
 
 
 def _stretch(parts, places):
