@@ -199,7 +199,7 @@ class _Stacks(NamedTuple):
 
 
 def _stacked(group, stacks):
-    """The calls that stand for a group: one on stacks of its arguments. None where those cost more copies than calls saved."""
+    """The calls that stand for a group: one on stacks of arguments. None where those cost more copies than calls saved."""
     n, out, args, new, label = len(group), group[0].out, [], {}, group[0].label
     for position, x in enumerate(group[0].args):
         parts = tuple([call.args[position] for call in group])
