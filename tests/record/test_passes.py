@@ -92,15 +92,15 @@ def difference(x):
     return v.grad, w.grad
 
 
-def erased(x):
-    """A memory that is erased by the outer product of a column and a row, several times."""
-    memory = Tensor(MEMORY, requires_grad=True)
+def erased(x, weighted=False):
+    """A memory that is erased by the outer product of a column and a row, many times. weighted: by a learned strength"""
+    memory, w = Tensor(MEMORY, requires_grad=True), Tensor(TWO, requires_grad=True)
     y = memory
-    for i in range(40):
-        column = ops.sigmoid(ops.broadcast_to(ops.expand_dims(x[:, :1], -1), (2, 200, 1)) * (i + 1))
+    for i in range(80):
+        column = ops.sigmoid(ops.broadcast_to(ops.expand_dims((w * x if weighted else x)[:, :1], -1), (2, 200, 1)) * (i + 1))
         y = y * (1 - column * ops.broadcast_to(ops.expand_dims(x[:, 1:2], -1), (2, 1, 90)))
-    ops.sum(y).backward()
-    return memory.grad
+    ops.mean(y).backward()
+    return w.grad if weighted else memory.grad
 
 
 def recurrent(x):
@@ -138,7 +138,7 @@ PROGRAMS = {    # name: (function, passes before, the pass, calls it removes, ca
     "complements": (slopes, [dead], complements, 0, []),
     "factors": (chain, [dead, common, complements], factors, -1, []),
     "signs": (difference, [dead, common], signs, 1, []),
-    "recompute": (erased, [dead], recompute, -80, []),
+    "recompute": (erased, [dead], recompute, -160, []),
     "recompute, too little": (difference, [dead], recompute, 0, []),
     "bulk": (slopes, [dead, complements], bulk, -2, [np.stack]),
 }
@@ -265,6 +265,17 @@ def test_bulk_takes_the_slopes_of_many_steps_in_stretches():
     assert stretches == [(64, 2, 3), (64, 2, 3), (12, 2, 3)]
     made = [call.out for call in program.calls]
     assert all(made.index(slot) < i for i, call in enumerate(program.calls) for slot in reads(call) if slot in made)
+
+
+def test_of_memories_that_follow_one_from_the_other_every_eighth_is_kept():
+    one, other = (counts(lambda x: erased(x, weighted=True), applied, 1) for applied in ([dead], [dead, recompute]))
+    kept = []
+    for program in (one, other):
+        forward = {call.out for call in program.calls if call.label[0] == "multiply" and call.out.shape == MEMORY.shape}
+        backward = [call for call in program.calls if call.label[0] == "multiply (backward)"]
+        kept.append(forward & {slot for call in backward for slot in reads(call)})
+    assert [len(found) for found in kept] == [79, 9]
+    assert 3 * other.bytes < one.bytes
 
 
 def test_half_a_sigmoid_goes_into_the_weights():

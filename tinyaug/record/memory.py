@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import prod
 
 import numpy as np
 
@@ -76,27 +77,50 @@ def fresh(slot, swapped, make):
 
 
 class Arena:
-    """One block of memory, handed out in pieces; a piece that is given back is handed out again."""
+    """One block of memory, handed out in pieces; pieces that are given back join their free neighbours.
+
+    starts, ends: {first byte: size} and {byte after the last: size} of what is free; sizes: {size: first bytes}
+    """
 
     def __init__(self):
-        self.free = {}                     # size -> offsets
+        self.starts, self.ends, self.sizes = {}, {}, {}
         self.size = 0
 
     def take(self, nbytes):
-        """A piece of at least so many bytes. returns: its offset and size"""
+        """A piece of so many bytes, rounded up, of the smallest free one that holds it. returns: its offset and size"""
         nbytes = max(ALIGN, -(-nbytes // ALIGN) * ALIGN)
-        if self.free.get(nbytes):
-            return self.free[nbytes].pop(), nbytes
-        larger = min((size for size, offsets in self.free.items() if offsets and nbytes < size <= 2 * nbytes), default=None)
-        if larger is not None:
-            return self.free[larger].pop(), larger
-        offset = self.size
-        self.size += nbytes
+        size = nbytes if nbytes in self.sizes else min([size for size in self.sizes if size > nbytes], default=None)
+        if size is None:
+            size, offset = nbytes, self.size - self.ends.get(self.size, 0)     # what is free at the end grows
+            if offset < self.size:
+                self._remove(offset)
+            self.size = offset + nbytes
+        else:
+            offset = next(reversed(self.sizes[size]))      # the last that was used: it may be in the cache
+            self._remove(offset)
+        if size > nbytes:
+            self._add(offset + nbytes, size - nbytes)
         return offset, nbytes
 
     def give(self, offset, nbytes):
         """A piece is needed no longer."""
-        self.free.setdefault(nbytes, []).append(offset)
+        if offset in self.ends:
+            offset -= self.ends[offset]
+            nbytes += self._remove(offset)
+        if offset + nbytes in self.starts:
+            nbytes += self._remove(offset + nbytes)
+        self._add(offset, nbytes)
+
+    def _add(self, offset, size):
+        self.starts[offset] = self.ends[offset + size] = size
+        self.sizes.setdefault(size, {})[offset] = None
+
+    def _remove(self, offset):
+        size = self.starts.pop(offset)
+        del self.ends[offset + size], self.sizes[size][offset]
+        if not self.sizes[size]:
+            del self.sizes[size]
+        return size
 
 
 def lay_out(calls, outputs, inputs, reuse=True, block=np.empty, swap=True):
@@ -176,7 +200,7 @@ class Ownership:
 
 def _span(slot):
     """Bytes of a Slot's array."""
-    return int(np.prod(slot.shape)) * slot.dtype.itemsize
+    return prod(slot.shape) * slot.dtype.itemsize
 
 
 def _reshaped(array, shape):

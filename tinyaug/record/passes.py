@@ -159,4 +159,4 @@ def _uses(calls, outputs):
 
 
 PASSES = [dead, common, complements, constants, scales, adjacent, distribute, factors, signs, columns, merge_products,
-          transposes, dot_products, bulk, recompute]
+          transposes, dot_products, recompute, bulk]

@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
 from tinyaug.record.algebra import renamed
-from tinyaug.record.program import Call, Slot, reads, slot_maker
-from tinyaug.record.stacking import before_writes
+from tinyaug.record.program import Call, is_view, reads, slot_maker
+from tinyaug.record.stacking import SMALL, before_writes
 
 __all__ = ["recompute"]
 
-LARGE = 16_384                             # numbers: 64 KB in float32
-WORTH = 8_000_000                          # bytes; while all of them stay in the cache, reading is as quick as computing
-QUICK = {np.add, np.subtract, np.multiply, np.negative}
+LITTLE = 1024                              # numbers; fewer are not worth a call
+LARGE = 32_768                             # numbers; what is smaller, and not done in bulk, is not worth it either
+CACHED = 131_072                           # numbers; of larger ones few lie in a core's cache, from which others are made
+WORTH = 20_000_000                         # bytes; while all of them stay in the cache, reading is as quick as computing
+GENERATIONS = 8                            # of arrays that are made again one from the other
+QUICK = {np.add, np.subtract, np.multiply, np.divide, np.negative}
+JOINS = {np.concatenate, np.stack}
 
 
 def recompute(calls, outputs):
-    """Large results that the backward pass reads again, and that follow from small ones at once, are made again there.
+    """Results that the backward pass reads again, and that follow from others at once, are made again there.
 
     What a head erases, 1 - w e, is as large as the memory, and there is one for each time step; w and e are small. To keep
     all of them until the backward pass takes more memory than anything else, and reading them back more time than that
-    product (compare Gruslys et al. 2016, "Memory-efficient backpropagation through time").
+    product. Of the memories M (1 - w e) + w a themselves every eighth is kept (compare Gruslys et al. 2016,
+    "Memory-efficient backpropagation through time"). Small results are made again for many time steps at once, by `bulk`.
     """
     head, tail = before_writes(calls)
     maker = {call.out: call for call in head}
-    again = {}                             # slot -> the calls that make it again
+    root, kept = {}, set()                 # kept: what backward reads
+    there = {*outputs, *[slot for call in tail for slot in reads(call)]}       # what would be there without it, too
     for call in head:
+        if is_view(call):
+            root[call.out] = root.get(call.args[0], call.args[0])
         if _backward(call):
-            for slot in reads(call):
-                if slot in maker and slot not in again and slot not in outputs and not _backward(maker[slot]):
-                    again[slot] = _chain(slot, maker, depth=2)
-    again = {slot: chain for slot, chain in again.items() if chain}
-    if sum(prod(slot.shape) * slot.dtype.itemsize for slot in again) < WORTH:
+            sources = [root.get(slot, slot) for slot in reads(call)]
+            kept.update(sources)
+            there.update(sources if call.function in JOINS else ())
+    there.update([root.get(slot, slot) for slot in there])
+    again = _again([call for call in head if not _backward(call)], root, kept, there)
+    if sum(prod(slot.shape) * slot.dtype.itemsize for slot in again if slot in kept) < WORTH:
         return calls
     new_slot = slot_maker(calls, outputs)
     table, changed = {}, []
     for call in head:
-        if _backward(call):
+        if _backward(call) and call.function not in JOINS:
             for slot in reads(call):
-                if slot in again and slot not in table:
-                    own = {}
-                    for step in again[slot]:
-                        own[step.out] = new_slot(step.out.shape, step.out.dtype)
-                        clone = Call(step.function, step.args, step.keywords, own[step.out], call.label)
-                        changed.append(renamed(clone, own))
-                    table[slot] = own[slot]
+                _make(slot, again, maker, table, changed, new_slot, call.label)
             call = renamed(call, table)
         changed.append(call)
     return changed + tail
@@ -56,16 +59,38 @@ def _backward(call):
     return "(backward)" in call.label[0]
 
 
-def _chain(slot, maker, depth):
-    """At most `depth` quick calls that make a large array from small ones, in order; None where there are none."""
-    call = maker.get(slot)
-    if depth == 0 or call is None or call.function not in QUICK or prod(slot.shape) < LARGE:
-        return None
-    chain = []
-    for x in call.args:
-        if isinstance(x, Slot) and x.array is None and 4 * prod(x.shape) > prod(slot.shape):
-            before = _chain(x, maker, depth - 1)
-            if before is None:
-                return None
-            chain += before
-    return [*chain, call]
+def _again(calls, root, kept, there):
+    """{slot: (calls, generations)} of the results that can be made again: how many calls it takes from what is there then,
+    and from how many others, one after the other, that are made again themselves.
+
+    It is there if it is small beside the result, or was there before the program, or backward reads it.
+    """
+    again, made = {}, set()
+    for call in calls:
+        slot, size, costs, generation = call.out, prod(call.out.shape), 1, 1
+        made.add(slot)
+        if is_view(call):
+            if call.args[0] in again:
+                again[slot] = again[call.args[0]]      # a view of it can be, too
+            continue
+        for x in reads(call):
+            source = root.get(x, x)
+            if x in again:
+                costs += 0 if source in kept else again[x][0]
+                generation = max(generation, again[x][1] + (source in kept))
+            elif 4 * prod(x.shape) > size and (size > CACHED or source in made and source not in kept):
+                costs = inf
+        if call.function in QUICK and (LITTLE <= size <= SMALL or size >= LARGE) and slot not in there and (
+                costs <= (2 if size <= SMALL else 3) and generation <= GENERATIONS):
+            again[slot] = costs, generation
+    return again
+
+
+def _make(slot, again, maker, table, changed, new_slot, label):
+    """Append the calls that make a slot again, and what it follows from. table: {slot: the one made again}"""
+    if slot in again and slot not in table:
+        call = maker[slot]
+        for x in reads(call):
+            _make(x, again, maker, table, changed, new_slot, label)
+        table[slot] = new_slot(slot.shape, slot.dtype)
+        changed.append(renamed(Call(call.function, call.args, call.keywords, table[slot], label), table))
