@@ -114,7 +114,7 @@ def test_programs_of_growing_shapes_share_their_memory():
         recorded(Tensor(np.ones((rows, 50))))
     blocks = {}
     for program, _ in recorded.programs.values():
-        array = program.arrays[program.calls[0].out]
+        array = program.results[0]
         while array.base is not None:
             array = array.base
         blocks[id(array)] = array.nbytes

@@ -237,7 +237,7 @@ def test_a_transposed_weight_lies_in_memory_as_it_is_read():
     upright = []
     for applied in ([dead, common], [dead, common, transposes]):
         program = counts(slopes, applied)
-        right = [program.arrays[call.args[1]] for call in program.calls if call.function is np.matmul]
+        right = [args[1] for function, args in program.steps if function is np.dot]
         upright.append((sum(x.flags.c_contiguous for x in right), len(right)))
     assert upright == [(11, 20), (20, 20)]       # 10 forward, 9 backward, and one for the gradient of the weight
 
