@@ -108,6 +108,22 @@ def test_a_copy_records_anew(again):
         assert np.array_equal(function(Tensor(Y)).numpy(), ops.softmax(Tensor(Y)).numpy())
 
 
+def test_a_sum_of_some_numbers():
+    """Of a product, too, which is no dot product then."""
+    some, row = rng.random((2, 90)) > 0.5, rng.normal(size=90)
+    recorded = record(lambda x: [np.add.reduce(y, axis=-1, where=some) for y in (x, x * row)])
+    for x in rng.normal(size=(3, 2, 90)):
+        for got, y in zip(recorded(x), (x, x * row), strict=True):
+            np.testing.assert_allclose(got, np.where(some, y, 0).sum(axis=-1))
+
+
+def test_an_index_of_nothing_takes_all():
+    recorded = record(lambda x: (ops.tanh((x * 2.0)[()]), ops.tanh(ops.sum(x)[()])))
+    for x in (Tensor(X), Tensor(Y)):
+        for got, expected in zip(recorded(x), recorded.function(x), strict=True):
+            np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-6)
+
+
 def test_programs_of_growing_shapes_share_their_memory():
     recorded = record(lambda x: ops.softmax(ops.tanh(x)) * 2.0)
     for rows in range(1, 41):
