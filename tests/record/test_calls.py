@@ -73,8 +73,12 @@ def test_a_gradient_that_would_be_missed_is_an_error():
         for create_graph in (False, True):
             with pytest.raises(RecordError, match="no gradient flows back through what a recorded function gives"):
                 gradients(ops.sum(y) + ops.sum(weight), [weight], create_graph=create_graph)
-    with no_grad():
-        assert not recorded(Tensor(X))[0].requires_grad
+    for function in (recorded, record(lambda x: (ops.tanh(x * weight), x * 2.0))):
+        for _ in range(2):
+            with no_grad():
+                assert not function(Tensor(X))[0].requires_grad
+            assert function(Tensor(X))[0].requires_grad
+        assert len(function.programs) == 1
 
 
 def test_what_the_loss_does_not_depend_on_has_gradient_zero():

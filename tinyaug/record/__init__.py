@@ -79,10 +79,12 @@ class Recorded:
                 break
         key = tuple([_like(x, array, arguments) for x, array in zip(arguments, arrays)])
         entry = self.programs.get(key)
-        if entry is None or key == self.unsure:
+        new = entry is None or key in self.untracked and is_tracking()
+        if new or key == self.unsure:
             with _no_collection():
-                if entry is None:
+                if new:
                     entry = self.programs[key] = self._record(arguments, key)
+                    (set.discard if is_tracking() else set.add)(self.untracked, key)
                 else:
                     Trace(self.function, arguments, self.first)
                     self.unsure = None
@@ -92,8 +94,10 @@ class Recorded:
 
     def _forget(self):
         """Start anew. first: the Trace that others are compared with; unsure: the shapes that it was made with, until
-        they came a second time; tensors: those that lived outside, each with the array that it must still hold"""
+        they came a second time; tensors: those that lived outside, each with the array that it must still hold;
+        untracked: the shapes of programs of which nobody knows whether a gradient would be missed"""
         self.programs.clear()
+        self.untracked: set = set()
         self.tensors: list = []
         self.first = self.unsure = None
 
