@@ -228,6 +228,17 @@ def test_where_a_parameter_is_another_array_everything_is_recorded_anew(change):
     assert np.array_equal(*both(recorded, model))
 
 
+@pytest.mark.parametrize("way", [lambda w: w.detach(), ops.stop_gradient, Tensor, lambda w: Tensor(w.data), lambda w: w[:3]],
+                         ids=["detach", "stop_gradient", "Tensor", "data", "getitem"])
+def test_by_whichever_way_an_array_came_its_tensor_is_remembered(way):
+    w = Parameter([1.0, 2.0, 3.0])
+    recorded = record(lambda x: x * way(w))
+    recorded(Tensor(X))
+    w.data = np.array([4.0, 5.0, 6.0], np.float32)
+    assert np.array_equal(recorded(Tensor(X)).numpy(), Tensor(X).numpy() * w.numpy())
+    assert len(recorded.tensors) == 1
+
+
 def test_a_later_shape_is_checked_where_it_meets_arrays_that_the_first_did_not():
     rng = np.random.default_rng(0)
     recorded = record(lambda x: x * Tensor(rng.random(3)) if x.shape[0] > 1 else x)

@@ -23,7 +23,7 @@ from tinyaug.record.compile import Program
 from tinyaug.record.passes import PASSES, dead
 from tinyaug.record.program import Slot, fingerprint, reads
 from tinyaug.record.recorder import Recorder
-from tinyaug.record.trace import RecordError, Traced, error, values_refused
+from tinyaug.record.trace import RecordError, Traced, error, tensors_watched
 from tinyaug.tensor import Tensor
 
 __all__ = ["RecordError", "Recorded", "record"]
@@ -173,13 +173,13 @@ class Trace:
         given = [given[_leaf(x, arguments)] if isinstance(x, Tensor) and x.requires_grad else t
                  for t, x in zip(given, arguments)]
         try:
-            with recording(recorder), values_refused(), np.errstate(all="ignore"):
+            with recording(recorder), tensors_watched(recorder.met), np.errstate(all="ignore"):
                 result = function(*given)
                 self.rebuild = self._plan(result)
                 left = [t.grad.data.slot for t in [*given, *[t for t, *_ in recorder.swapped]]
                         if isinstance(t, Tensor) and t.grad is not None and isinstance(t.grad.data, Traced)]
             moved = [t.shape for t, _, _, traced in recorder.swapped if t.data is not traced]
-            self.tensors = [(weakref.ref(t), array) for t, array, *_ in recorder.swapped]
+            self.tensors = [(weakref.ref(t), array) for t, array in recorder.met.items() if id(array) in recorder.outside]
         except ValueError as reason:
             if "read-only" not in str(reason):
                 raise

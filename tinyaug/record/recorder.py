@@ -38,6 +38,7 @@ class Recorder:
         self.locked: list = []             # of them, those that nobody may write until recording ends
         self.captured: dict[int, Traced] = {}
         self.swapped: list = []            # (Tensor, its own array and gradient, its Traced): put back when recording ends
+        self.met: dict = {}                # Tensor -> the array that it held when somebody first asked for it
         self.label = ("", "")              # (op, module) that the next calls belong to
         self.labels: dict = {}             # each label that there was, by itself
         self.modules: dict = {}            # Node, or leaf -> the module that was active when it was made, or first used
@@ -140,7 +141,7 @@ class Recorder:
             tensor.data, tensor.grad = array, gradient
         for array in sorted(self.locked, key=lambda array: array.base is not None):       # whose memory it is goes first
             array.flags.writeable = True
-        for kept in (self.swapped, self.locked, self.captured, self.modules, self.names):
+        for kept in (self.swapped, self.met, self.locked, self.captured, self.modules, self.names):
             kept.clear()                   # no cycle is left, and nothing is held that the function does not hold
 
     def call(self, function, args, keywords):

@@ -23,7 +23,7 @@ from tinyaug.autograd import recorder
 from tinyaug.record.program import cast, take_index
 from tinyaug.tensor import Tensor
 
-__all__ = ["RecordError", "Traced", "error", "stand_in", "values_refused"]
+__all__ = ["RecordError", "Traced", "error", "stand_in", "tensors_watched"]
 
 # folders whose lines an error does not name
 NOT_THE_USERS = tuple([f"{folder}{sep}" for folder in (Path(__file__).parents[1], Path(np.__file__).parent)])
@@ -55,16 +55,28 @@ _no_value = _refuse("this asks for the value of an array, which a recorded progr
 
 
 @contextmanager
-def values_refused():
-    """Tensors from outside do not tell their values either: what a program decides by them once may be wrong later."""
-    readers = {name: vars(Tensor)[name] for name in ("numpy", "item", "__bool__", "__float__", "__int__")}
-    for name in readers:
+def tensors_watched(met):
+    """Tensors from outside do not tell their values either: what a program decides by them once may be wrong later.
+
+    met: {Tensor: array}; who gives its array away, to an op or to `detach`, is added: it may hold another one later
+    """
+    own = {name: vars(Tensor)[name] for name in ("numpy", "item", "__bool__", "__float__", "__int__", "data")}
+    read = own["data"].__get__
+
+    def data(tensor):
+        array = read(tensor)
+        if type(array) is np.ndarray:
+            met.setdefault(tensor, array)
+        return array
+
+    for name in own:
         setattr(Tensor, name, _no_value)
+    Tensor.data = property(data, own["data"].__set__)  # type: ignore[assignment]
     try:
         yield
     finally:
-        for name, own in readers.items():
-            setattr(Tensor, name, own)
+        for name, attribute in own.items():
+            setattr(Tensor, name, attribute)
 
 
 class Traced(NDArrayOperatorsMixin):
