@@ -128,6 +128,26 @@ def test_an_index_of_nothing_takes_all():
             np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-6)
 
 
+def test_numbers_of_numpy_are_told_apart():
+    numbers = np.float32(0.0), np.float32(-0.0), np.int64(2), np.float32(2.0), np.float64(2.0)
+    recorded = record(lambda x: [x * number for number in numbers])
+    for values in (np.arange(3), np.arange(3.0)):
+        for got, number in zip(recorded(values), numbers, strict=True):
+            expected = values * number
+            assert got.dtype == expected.dtype and got.tobytes() == expected.tobytes()
+
+
+def test_a_concatenation_that_grows_and_grows():
+    """Each lies in the next, 1,500 deep: no recursion."""
+    def grow(x):
+        y = x
+        for _ in range(1500):
+            y = ops.concatenate([y, ops.tanh(x)], axis=-1)
+        return y
+
+    assert np.array_equal(record(grow)(Tensor(X[:, :1])).numpy(), grow(Tensor(X[:, :1])).numpy())
+
+
 def test_programs_of_growing_shapes_share_their_memory():
     recorded = record(lambda x: ops.softmax(ops.tanh(x)) * 2.0)
     for rows in range(1, 41):

@@ -117,10 +117,15 @@ def _gradients(calls, kept, new_slot):
 
 def _parts(slot, maker):
     """What a matrix is joined of along its last axis, from left to right."""
-    call = maker.get(slot)
-    if call is None or call.function is not np.concatenate or call.keywords.get("axis", 0) % len(slot.shape) != 1:
-        return [slot]
-    return [piece for part in call.args[0] for piece in _parts(part, maker)]
+    found, waiting = [], [slot]
+    while waiting:
+        slot = waiting.pop()
+        call = maker.get(slot)
+        if call is None or call.function is not np.concatenate or call.keywords.get("axis", 0) % len(slot.shape) != 1:
+            found.append(slot)
+        else:
+            waiting += reversed(call.args[0])
+    return found
 
 
 def _joined(parts, axis, new, new_slot, label):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from math import prod
 
 import numpy as np
@@ -183,19 +183,28 @@ class Ownership:
             self.owner[call.out] = self.owner[source]
         return True
 
-    def _settle(self, slot):
-        """Give a result a slice of the concatenation that takes it, or memory of its own. returns: its array"""
-        if slot in self._home:
-            return self._home[slot]
-        if slot in self.placed:
-            outer, index = self.placed[slot]
-            inside = _reshaped(self._settle(outer)[index], slot.shape)
-            if inside is not None:
-                self._home[slot], self.owner[slot] = inside, self.owner.get(outer, outer)
-                return inside
-            del self.placed[slot]
-        self._home[slot], self.owner[slot] = fresh(slot, self.swapped, self._blank), slot
-        return self._home[slot]
+    def _settle(self, result):
+        """Give a result a slice of the concatenation that takes it, or memory of its own."""
+        for slot in _from_outside_in(result, self.placed, self._home):
+            if slot in self.placed:
+                outer, index = self.placed[slot]
+                inside = _reshaped(self._home[outer][index], slot.shape)
+                if inside is not None:
+                    self._home[slot], self.owner[slot] = inside, self.owner.get(outer, outer)
+                    continue
+                del self.placed[slot]
+            self._home[slot], self.owner[slot] = fresh(slot, self.swapped, self._blank), slot
+
+
+def _from_outside_in(slot, placed, known):
+    """A slot and the concatenations that it lies in, one within the other, the outermost first, as far as not known."""
+    chain = []
+    while slot not in known:
+        chain.append(slot)
+        if slot not in placed:
+            break
+        slot = placed[slot][0]
+    return chain[::-1]
 
 
 def _span(slot):
@@ -251,13 +260,17 @@ def _arrays(calls, outputs, inputs, ownership, pieces, memory):
     return arrays
 
 
-def _build(slot, arrays, ownership, pieces, memory):
+def _build(result, arrays, ownership, pieces, memory):
     """The array of a result that is no view, put into `arrays`: on its piece, or inside the concatenation that takes it."""
-    if slot not in arrays:
-        if slot in ownership.placed and ownership.owner[slot] is not slot:
+    for slot in _from_outside_in(result, ownership.placed, arrays):
+        if slot in ownership.placed:
             outer, index = ownership.placed[slot]
-            arrays[slot] = _reshaped(_build(outer, arrays, ownership, pieces, memory)[index], slot.shape)
+            arrays[slot] = _reshaped(arrays[outer][index], slot.shape)
         else:
             piece = memory[pieces[slot][0]:][:_span(slot)]
-            arrays[slot] = fresh(slot, ownership.swapped, lambda shape, dtype: piece.view(dtype).reshape(shape))
-    return arrays[slot]
+            arrays[slot] = fresh(slot, ownership.swapped, partial(_shaped, piece))
+
+
+def _shaped(piece, shape, dtype):
+    """Bytes as an array."""
+    return piece.view(dtype).reshape(shape)

@@ -65,7 +65,7 @@ def _key(x):
         return tuple([_key(part) for part in x])
     if isinstance(x, slice):
         return "slice", x.start, x.stop, x.step
-    if isinstance(x, (float, int, bool)):
+    if isinstance(x, (float, int, bool, np.generic)):
         return type(x), str(x)             # 0.0 is equal to -0.0, but does not compute equally
     return x
 
