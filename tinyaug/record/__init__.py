@@ -195,6 +195,9 @@ class Trace:
             raise RecordError(f"record: the function made {len(first.recorder.marks)} array calls, then "
                               f"{len(recorder.marks)}, and gave {first.plain}, then {self.plain} beside its arrays; it must "
                               "do the same each time")
+        if first is not None and fingerprint(self.outputs) != fingerprint(first.outputs):
+            raise RecordError(f"record: the function gave the arrays {first.outputs}, then {self.outputs}; it must give the "
+                              "same each time, in the same order")
         if left and first is None:
             self._refuse_lost(left)
 
@@ -215,6 +218,7 @@ class Trace:
             return lambda arrays: make([part(arrays) for part in parts])
         if isinstance(result, dict):
             named = {name: self._plan(x) for name, x in result.items()}
+            self.plain.append(tuple(named))
             return lambda arrays: {name: part(arrays) for name, part in named.items()}
         x = self.recorder.operands(result.data if isinstance(result, Tensor) else result)
         if not isinstance(x, Slot):
