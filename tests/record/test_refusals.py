@@ -84,7 +84,7 @@ REFUSED = {     # a line: function(x, parameter, counted), and what the message 
     "changing calls": (lambda x, w, c: x * x if c.number() % 2 else x + x, "not do the same .*: .* = multiply"),
     "fewer calls": (lambda x, w, c: x * x if c.number() % 2 else x, "made 1 array calls, then 0"),
     "more calls": (lambda x, w, c: x if c.number() % 2 else x * x, "nothing more when it was recorded"),
-    "changing order": (lambda x, w, c: [x * 2, x * 3][::1 if c.number() % 2 else -1], r"gave the arrays \[%2, %3\], then \[%3"),
+    "changing order": (lambda x, w, c: [x * 2, x * 3][::1 if c.number() % 2 else -1], r"gave the arrays \[%2, .*\[%3"),
     "changing names": (lambda x, w, c: {str(c.number()): x}, r"gave \[\('1',\)\], then \[\('2',\)\] beside its arrays"),
     "changing result": (lambda x, w, c: (x, c.number()), r"gave \[1\], then \[2\] beside its arrays"),
     "kept Tensor": (lambda x, w, c: keep(x, c), "left from a recording that has ended"),
