@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from tasks import copy, runner
-from tasks.__main__ import main
+from tasks.__main__ import load, main
 from tests.tasks import line
+from tests.tasks.test_tasks import CASES
 from tinyaug import Tensor, ops, using_dtype
 from tinyaug.autograd import recorder
 from tinyaug.nn import Dropout
+from tinyaug.record import record
 from tinyaug.train import checkpoint
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
@@ -80,6 +82,31 @@ def test_recorded_and_eager_agree(tmp_path):
         np.testing.assert_allclose(one[name], other[name], rtol=1e-7, atol=1e-9, err_msg=name)
     for row, expected in zip(log, logged):
         assert row["train"] == pytest.approx(expected["train"], rel=1e-9)
+
+
+@pytest.mark.parametrize("name, model", CASES)
+def test_a_step_of_every_task_is_what_it_is_eagerly(name, model):
+    """Loss, what is logged, and the gradient of every parameter, over three batches of a small model, in float64."""
+    with using_dtype("float64"):
+        task = load(name)
+        small = ["batch=1", *["hidden=8"] * (name == "copy")]
+        config = {"task": name, "model": model, "seed": 1, "data": None, **task.settings(model, small)}
+        config |= task.keeps(config)
+        rngs = runner.streams(1)
+        net = task.build(config, rngs["build"])
+
+        def differentiate(*batch):
+            net.zero_grad()
+            loss, logged = task.loss(net, *batch)
+            loss.backward()
+            return loss, *logged.values(), *[p.grad for p in net.parameters() if p.grad is not None]
+
+        recorded = record(differentiate)
+        for i in (1, 1, 2):
+            batch = [Tensor(array) for array in task.batch(config, rngs["data"], i)]
+            for got, expected in zip(recorded(*batch), differentiate(*batch), strict=True):
+                a, b = got.numpy(), expected.numpy()
+                np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10 * max(1, np.abs(b).max(initial=0)))
 
 
 def planted(model, inputs, targets):
