@@ -85,7 +85,7 @@ def concatenate(xp, *arrays, axis=0):
     """Arrays joined along an axis that they have."""
     def vjp(g):
         sizes = tuple([x.shape[axis] for x in arrays])
-        return [g[cut] for cut in cuts(sizes, axis, len(g.shape))]
+        return [g[cut] for cut in cuts(sizes, axis, g.ndim)]
 
     return xp.concatenate(arrays, axis=axis), vjp
 
