@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tests.bench import smallest_tape
+from tests.bench import checking_tape, smallest_tape
 from tests.bench.measure import Contender, compare
 from tests.bench.plain import eager_and_recorded, torch_step
-from tests.bench.table import BOUND
+from tests.bench.table import BOUND, CHECKED
 from tinyaug import ops
 
 CHAINS = {
@@ -56,18 +56,23 @@ def contenders(case, length):
 
 
 def smallest(case, length, inputs, c):
-    """The bound: the same chain on a tape that does nothing else."""
-    words = SimpleNamespace(**{name: getattr(smallest_tape, name) for name in ("tanh", "softmax", "concatenate")})
-
+    """The bounds: the same chain on a tape that does nothing else, and on one that checks what comes back."""
     def step():
         leaves = {name: smallest_tape.Number(x) for name, x in inputs.items()}
         y = leaves["x"]
         for _ in range(length):
-            y = CHAINS[case](words, y, leaves.get("w"))
+            y = CHAINS[case](smallest_tape, y, leaves.get("w"))
         smallest_tape.backward(y, c)
         return {name: leaf.grad for name, leaf in leaves.items()}
 
-    return [Contender(BOUND, step)]
+    def checked():
+        y = x = checking_tape.Number(inputs["x"])
+        for _ in range(length):
+            y = CHAINS[case](checking_tape, y, None)
+        checking_tape.backward(y, c)
+        return {"x": x.arrived}
+
+    return [Contender(BOUND, step), *([] if "w" in inputs else [Contender(CHECKED, checked)])]
 
 
 def arrays(case):
