@@ -276,6 +276,11 @@ def scatter_add(values, index, shape):
     return StrictArray(arrays.scatter_add(_operand(values), _index(index), shape))
 
 
+def sum_of_products(x, y, axis):
+    """sum(x * y) along an axis, rounded as on the host."""
+    return StrictArray(arrays.host.sum_of_products(_operand(x), _operand(y), axis))
+
+
 def _fill():
     for name in _PLAIN.split():
         setattr(strict, name, getattr(np, name))
@@ -287,7 +292,7 @@ def _fill():
     for function in (asarray, array, where, scatter_add, to_host, to_device):
         setattr(strict, function.__name__, function)
     strict.products = arrays.products
-    vars(strict).update(arrays.from_start(strict))
+    vars(strict).update({**arrays.from_start(strict), "sum_of_products": sum_of_products})
 
 
 @contextmanager
