@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.bench import machine, ntm, page, table
+from tests.bench import machine, ntm, page, table, tape
 from tests.bench.__main__ import WORKLOADS, main
 from tests.bench.measure import Contender, Unequal, check, compare, interleave
 from tinyaug.record.passes import PASSES
@@ -45,7 +45,22 @@ def test_each_pass_is_left_out_once():
     found = importlib.import_module("tests.bench.passes").run("batch 2", QUICK)
     assert max(found["gradients"].values()) < 1e-4 and found["steps"]["all passes"] < found["steps"]["no pass"]
     rows = table.passes([{"workload": "passes", "case": "batch 2", **found}]).splitlines()[2:]
-    assert len(rows) == len(PASSES) + 2 and all(one.__name__ in "".join(rows) for one in PASSES)
+    assert len(rows) == len(PASSES) + 4 and all(one.__name__ in "".join(rows) for one in PASSES)
+
+
+def test_each_technique_of_the_tape_is_left_out_once():
+    found = tape.run("batch 2", QUICK)
+    assert len(found["times"]) == 3 and max(found["gradients"].values()) < 1e-4
+    text = table.techniques([{"workload": "tape", "case": "batch 2", **found}])
+    assert "products of a weight at once" in text and "gradients of small leaves at once" in text
+
+
+def test_a_seed_that_did_not_learn_counts():
+    seconds = [10.0, float("inf"), float("inf")]
+    learning = {"workload": "learning", "case": "copy", "threads": 1, "unit": "s", "times": {"tinyaug": seconds},
+                "note": "1 of 3 seeds"}
+    row = table.targets([learning])
+    assert "copy learned, one core, 1 of 3 seeds" in row and "MISSED" in row
 
 
 @pytest.mark.parametrize("wrong", [

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-import numpy as np
-
-from tinyaug.arrays import array_module, to_device
+from tinyaug.arrays import array_module
 from tinyaug.autograd import is_tracking, tracking
 from tinyaug.backward import backpropagate, zeros
 from tinyaug.tensor import OPS, Tensor, as_array, as_tensor, wrap
@@ -92,12 +90,9 @@ def jacobian(function, argnum=0):
             y = as_tensor(function(*args))
         if not y.requires_grad or not y.size:
             return wrap(zeros(x.data, y.shape + x.shape), False, None)
-        rows = []
-        for i in range(y.size):
-            pick = np.zeros(y.size, dtype=y.dtype)
-            pick[i] = 1
-            pick = to_device(pick.reshape(y.shape), y.device)
-            rows.append(gradients(y, [x], pick, create_graph=outer, retain_graph=True)[0])
+        picks = array_module(y.data).eye(y.size, dtype=y.dtype)
+        rows = [gradients(y, [x], picks[i].reshape(y.shape), create_graph=outer, retain_graph=True)[0]
+                for i in range(y.size)]
         return OPS["reshape"](OPS["stack"](rows), y.shape + x.shape)
 
     return differentiated

@@ -43,6 +43,7 @@ WORKLOADS = {
     "import_time": ["import"],
     "growth": ["slots", "length"],
     "passes": BATCHES[:2],
+    "tape": BATCHES[:2],
     "learning": ["copy"],
 }
 ON_REQUEST = {"learning"}
@@ -59,8 +60,9 @@ def main(arguments):
 def measure_all(options):
     """One case after the other; the file is written after each, so that what was measured is kept. returns: exit code"""
     results = []
-    document = {"machine": machine.describe(), "quick": options.quick, "results": results}
+    document = {"machine": machine.describe(options.pytorch_ntm), "quick": options.quick, "results": results}
     options.json.parent.mkdir(parents=True, exist_ok=True)
+    print(table.table(["", "measured on"], [[name, value] for name, value in document["machine"].items()]), end="\n\n")
     wanted = options.only or [name for name in WORKLOADS if name not in ON_REQUEST]
     for threads, workload in product(options.threads, wanted):
         for case in WORKLOADS[workload]:
@@ -151,6 +153,10 @@ def measure(options):
         result = workload.run(options.case, choice)
     except machine.Missing as missing:
         result = {"missing": str(missing)}
+    except ModuleNotFoundError as missing:
+        if missing.name not in machine.PACKAGES:
+            raise
+        result = {"missing": f"{missing.name} is not installed"}
     options.json.write_text(json.dumps(result))
     return 0
 

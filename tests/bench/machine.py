@@ -28,8 +28,8 @@ def own_kernels():
     return {name: value for name, value in os.environ.items() if name not in KERNELS}
 
 
-def describe():
-    """Versions, processor and load, as a dict of short texts."""
+def describe(pytorch_ntm=None):
+    """Versions, processor and load, as a dict of short texts. pytorch_ntm: the folder of a checkout, if there is one"""
     found = {"date": time.strftime("%Y-%m-%d"), "Python": platform.python_version(), "processor": processor(),
              "processors": str(os.cpu_count()), "load": " ".join(f"{x:.1f}" for x in os.getloadavg())}
     for name in PACKAGES:
@@ -37,10 +37,20 @@ def describe():
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
+    if pytorch_ntm is not None:
+        found["pytorch-ntm"] = _said("git", "-C", str(pytorch_ntm), "rev-parse", "--short", "HEAD") or "no commit told"
     found["OpenBLAS kernels"] = openblas_kernels(own_kernels())
     if words := given_kernels():
         found["set here"] = f"{words} (OpenBLAS kernels {openblas_kernels(os.environ)})"
     return found
+
+
+def _said(*command):
+    """What a command printed; nothing where it failed."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
 
 
 def openblas_kernels(environment):

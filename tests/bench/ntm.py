@@ -46,7 +46,7 @@ def eager(config, inputs, targets):
     return step
 
 
-def recorded(config, inputs, targets, passes=None):
+def recorded(config, inputs, targets, passes=None, reuse=True):
     """The same definition, recorded: forward, backward and update are one program."""
     model = build(config)
     optimiser = task.optimiser(config, model)
@@ -59,7 +59,7 @@ def recorded(config, inputs, targets, passes=None):
         optimiser.advance()
         return loss
 
-    train = record(train, passes)
+    train = record(train, passes, reuse)
     gradients, start = {}, 0
     for name, p in model.named_parameters():           # the vector that `measure` fills, cut into its parameters
         gradients[name] = optimiser.gradient[start:start + p.size].reshape(p.shape)

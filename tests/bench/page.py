@@ -14,6 +14,8 @@ A ratio is how many times faster tinyaug is than the peer that is named: above 1
 
 ## Against the targets
 
+A workload that was not measured in a setting has no row there, a case that was not has "-".
+
 {targets}
 
 ## Where others are faster
@@ -30,9 +32,15 @@ A dense memory reads and writes every slot at every time step, so a step is line
 
 Why it is fast: the recorder leaves nothing but array calls, and its passes leave fewer of them. [recorder.md](recorder.md)
 shows what each one does. Here each is left out once. Some gain only together with another, so the parts do not add up to
-the whole; `recompute` is for memory, and does nothing while the program is small.
+the whole; `recompute` is for memory, and does nothing while the program is small. One thread; all programs lie on the same
+memory, as a place of its own would make one faster than another by chance.
 
 {passes}
+
+The tape puts off what many time steps give to one parameter: the products of a weight are multiplied in one, the gradients
+of small parameters summed in one. Without that an eager step takes so much longer:
+
+{tape}
 
 ## How it was measured
 
@@ -74,7 +82,7 @@ def page(document):
         machine=machine,
         targets="\n\n".join(f"### {words}\n\n{table.targets(measured)}" for words, measured in settings.items()),
         lost=table.table(table.LOST, losses) if losses else "Nowhere.",
-        growth=table.growth(results), passes=table.passes(results),
+        growth=table.growth(results), passes=table.passes(results), tape=table.techniques(results),
         tolerance=TOLERANCE, block=BLOCK, lasting=LASTING, rounds=ROUNDS, fewest=FEWEST,
         left_out="\n".join([*missing, ""]),
         details="\n\n".join(f"### {words}\n\n{table.details(measured)}" for words, measured in settings.items()))

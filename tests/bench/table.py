@@ -12,6 +12,7 @@ BLOCKS = "T32 d64", "T64 d128", "T128 d256"
 TORCH = "PyTorch eager"
 BOUND, CHECKED = "smallest tape", "checking tape"
 VECTORISED, MERGED = "PyTorch, a head at a time", "PyTorch, heads merged"
+WHOLE = "tape as it is"
 LOST = ["workload", "case", "setting", "ours", "faster", "ratio"]
 EAGER, RECORDED, SEGMENTS = "tinyaug eager", "tinyaug recorded", "tinyaug in segments"
 
@@ -123,7 +124,8 @@ def targets(results):
         measured = [value(target, case) for case in cases]
         unit = next((case["unit"].split()[0] for case in cases if case and "unit" in case), "")
         against = " or ".join(target.peers) if target.peers else f"at most, {unit}" if unit else "at most"
-        rows.append([target.label, against, numbers(target.least), numbers(target.aim), numbers(measured),
+        notes = "".join([f", {case['note']}" for case in cases if case and "note" in case])
+        rows.append([target.label + notes, against, numbers(target.least), numbers(target.aim), numbers(measured),
                      verdict(target, measured)])
     return table(["what", "times as fast as", "at least", "aim", "measured", "reached"], rows)
 
@@ -186,6 +188,16 @@ def passes(results):
     return table(["NTM copy step", "recorded with", "array calls", "MB", "times as long"], rows)
 
 
+def techniques(results):
+    """What an eager step costs without a technique of the tape, as a multiple of what it costs with all."""
+    rows = []
+    for r in results:
+        times = r.get("times", {}) if r["workload"] == "tape" else {}
+        rows += [[r["case"], name, f"{statistics.median([a / b for a, b in zip(times[name], times[WHOLE])]):.2f}"]
+                 for name in times if name != WHOLE]
+    return table(["NTM copy step, eager", "with", "times as long"], rows)
+
+
 def table(heads, rows):
     """A Markdown table whose columns line up as plain text too."""
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
@@ -201,8 +213,9 @@ def line(result):
         return "left out: " + result["missing"]
     if "points" in result:
         return "; ".join(f"{name} {a:.3g} ms + {1000 * b:.3g} us each" for name, (a, b) in result["lines"].items())
-    medians = {name: statistics.median(times) for name, times in result["times"].items() if times}
-    return ", ".join(f"{name} {x:.3g}" for name, x in medians.items()) + f" {result['unit']}"
+    spreads = {name: quartiles(times) for name, times in result["times"].items() if times}
+    return ", ".join(f"{name} {middle:.3g} ({low:.3g} to {high:.3g})" for name, (low, middle, high) in spreads.items()) + (
+        f" {result['unit']}")
 
 
 def text(results):
@@ -212,6 +225,8 @@ def text(results):
         parts += [words, targets(measured)]
     if any("lines" in r for r in results):
         parts += ["Cost against size, batch 1", growth(results)]
+    if any("steps" in r for r in results):
+        parts += ["Times as long without it, NTM copy step", passes(results)]
     if losses := lost(results):
         parts += ["Where others are faster", table(LOST, losses)]
     return "\n\n".join(parts)

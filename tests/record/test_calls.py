@@ -2,13 +2,14 @@
 
 import copy
 import pickle
+from importlib import import_module
 from threading import Thread
 
 import numpy as np
 import pytest
 
 from tinyaug import Tensor, no_grad, ops
-from tinyaug.derivatives import gradients
+from tinyaug.derivatives import gradients, jacobian
 from tinyaug.record import RecordError, record
 from tinyaug.record.trace import NOT_THE_USERS, error
 
@@ -188,3 +189,22 @@ def test_a_file_beside_the_package_is_the_users():
     path = NOT_THE_USERS[0].rstrip("/\\") + "_demo.py"
     said = eval(compile("error('told')", path, "eval"), {"error": error})
     assert str(said) == f"record: told\n  at {path}:1: "
+
+
+def test_programs_that_were_used_longest_ago_make_room(monkeypatch):
+    recorded = record(lambda x: ops.softmax(ops.tanh(x)) * 2.0)
+    inputs = [Tensor(np.full((rows, 5), 0.5)) for rows in range(1, 6)]
+    expected = [recorded.function(x).numpy() for x in inputs]
+    recorded(inputs[0])
+    each = len(next(iter(recorded.programs.values()))[0].steps)
+    monkeypatch.setattr(import_module("tinyaug.record"), "KEPT", 3 * each)
+    for i in (1, 2, 0, 3, 4, 0, 1):
+        np.testing.assert_array_equal(recorded(inputs[i]).numpy(), expected[i])
+    assert [key[0][0][0] for key in recorded.programs] == [5, 1, 2] and recorded.dropped == 3
+    assert "3 programs, 3 dropped" in recorded.explain(runs=0)
+
+
+def test_a_jacobian_is_recorded():
+    function = jacobian(lambda x: ops.tanh(x) * x)
+    x = Tensor(np.linspace(-1, 1, 4))
+    np.testing.assert_allclose(record(function)(x).numpy(), function(x).numpy(), rtol=1e-6)

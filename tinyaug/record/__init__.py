@@ -28,6 +28,7 @@ from tinyaug.tensor import Tensor
 
 __all__ = ["RecordError", "Recorded", "record"]
 
+KEPT = 400_000                             # steps of all programs of a function: some 1.5 KB each
 ONE_AT_A_TIME = RLock()                    # threads take turns: programs compute in memory that they share
 
 
@@ -52,12 +53,16 @@ def record(function, passes=None, reuse=True):
 
 
 class Recorded:
-    """What `record` returns. programs: {shapes and dtypes of the arguments: Program}"""
+    """What `record` returns. programs: {shapes and dtypes of the arguments: Program}, the last used at the end
+
+    dropped: how many programs had to go since, for others
+    """
 
     def __init__(self, function, passes, reuse):
         self.function, self.passes, self.reuse = function, passes, reuse
         self.programs: dict = {}
         self.memory = np.empty(0, np.uint8)
+        self.dropped = 0
         self._forget()
 
     def __reduce__(self):
@@ -88,9 +93,20 @@ class Recorded:
                 else:
                     Trace(self.function, arguments, self.first)
                     self.unsure = None
+        self.programs[key] = self.programs.pop(key)
+        if new:
+            self._make_room()
         program, rebuild = entry
         with np.errstate(all="ignore"):            # as in a backward pass: what `where` does not take may be anything
             return rebuild(program.run(arrays))
+
+    def _make_room(self):
+        """Drop the programs that were used longest ago, where all have too many steps together."""
+        steps = sum([len(program.steps) for program, _ in self.programs.values()])
+        while steps > KEPT and len(self.programs) > 1:
+            program, _ = self.programs.pop(next(iter(self.programs)))
+            steps -= len(program.steps)
+            self.dropped += 1
 
     def _forget(self):
         """Start anew. first: the Trace that others are compared with; unsure: the shapes that it was made with, until

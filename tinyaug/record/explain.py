@@ -26,7 +26,7 @@ def explain(recorded, listed=False, runs=10):
     """Everything about all programs. See `Recorded.explain`."""
     name = getattr(recorded.function, "__qualname__", type(recorded.function).__name__)
     count = len(recorded.programs)
-    lines = [f"{name}: {count} program{'s' * (count != 1)}"]
+    lines = [f"{name}: {count} program{'s' * (count != 1)}" + f", {recorded.dropped} dropped" * (recorded.dropped > 0)]
     for key, (program, _) in recorded.programs.items():
         lines += ["", "arguments  " + (", ".join(f"{shape} {dtype}" for shape, dtype, *_ in key) or "none")]
         lines += _size(program)
