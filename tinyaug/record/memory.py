@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -138,33 +139,30 @@ def lay_out(calls, outputs, inputs, reuse=True, block=np.empty, swap=True):
 class Ownership:
     """In whose memory each result lies, and how long that memory is needed: a walk over the calls without computing.
 
-    The arrays of the walk lie on scratch memory that all share. Only their strides count: they tell whether a reshape
-    is a view, or has to copy.
-
     placed: {slot: (slot of the concatenation that it is written into, index)}; swapped: see `long_axis_last`
     owner:  {slot: the slot whose memory it lies in}, for results; last: {owner: index of the last call that touches it}
-    views:  results that are views when the program runs
+    views:  {result: its call}, for those that are views when the program runs
     """
 
     def __init__(self, calls, outputs, inputs, swapped):
         self.placed, self.swapped = place(calls, outputs), swapped
-        self.owner, self.last, self.views = {}, {}, set()
-        made = [call.out for call in calls if call.out is not None]
-        scratch = np.empty(max([_span(slot) for slot in [*made, *inputs]], default=0), np.uint8)
+        self.owner, self.last, self.views = {}, {}, {}
+        slots = chain(inputs, (call.out for call in calls if call.out is not None))
+        scratch = np.empty(max(map(_span, slots), default=0), np.uint8)
         self._blank = cache(lambda shape, dtype: np.ndarray(shape, dtype, scratch))
-        self._home = {slot: self._blank(slot.shape, slot.dtype) for slot in inputs}     # {slot: array}
         for i, call in enumerate(calls):
             for slot in reads(call):
-                if slot.array is not None:
-                    self._home[slot] = slot.array
                 self._touch(slot, i)
             if call.out is not None:
-                if not (is_view(call) and self._lends(call)):
+                if is_view(call) and self._lends(call):
+                    self.views[call.out] = call
+                    if call.args[0] in self.owner:
+                        self.owner[call.out] = self.owner[call.args[0]]
+                else:
                     self._settle(call.out)
                 self._touch(call.out, i)
         for slot in outputs:
             self._touch(slot, len(calls))
-        del self._home, self._blank
 
     def _touch(self, slot, i):
         owner = self.owner.get(slot)
@@ -172,39 +170,53 @@ class Ownership:
             self.last[owner] = i
 
     def _lends(self, call):
-        """Let the result of a view lie in the memory of its source. returns: False where it has to copy instead"""
-        source = call.args[0]
-        view = call.function(self._home[source], *call.args[1:], **call.keywords)
-        if not np.may_share_memory(view, self._home[source]) and view.size:
-            return False
-        self._home[call.out] = view
-        self.views.add(call.out)
-        if source in self.owner:
-            self.owner[call.out] = self.owner[source]
-        return True
+        """True where the result of a view can lie in the memory of its source; a reshape may have to copy instead."""
+        if call.function is not np.reshape:
+            return True
+        source = self._strided(call.args[0])
+        view = np.reshape(source, *call.args[1:], **call.keywords)
+        return not view.size or np.may_share_memory(view, source)
 
     def _settle(self, result):
         """Give a result a slice of the concatenation that takes it, or memory of its own."""
-        for slot in _from_outside_in(result, self.placed, self._home):
+        for slot in _from_outside_in(result, self.placed, self.owner):
+            self.owner[slot] = slot
             if slot in self.placed:
                 outer, index = self.placed[slot]
-                inside = _reshaped(self._home[outer][index], slot.shape)
-                if inside is not None:
-                    self._home[slot], self.owner[slot] = inside, self.owner.get(outer, outer)
-                    continue
-                del self.placed[slot]
-            self._home[slot], self.owner[slot] = fresh(slot, self.swapped, self._blank), slot
+                if _reshaped(self._strided(outer)[index], slot.shape) is None:
+                    del self.placed[slot]
+                else:
+                    self.owner[slot] = self.owner.get(outer, outer)
+
+    def _strided(self, slot):
+        """An array with the strides of the slot's, which tell whether a reshape copies. They all lie on the same memory."""
+        inside = []                        # functions, the outermost first when they are applied
+        while slot.array is None:
+            if slot in self.views:
+                call = self.views[slot]
+                inside.append(lambda x, call=call: call.function(x, *call.args[1:], **call.keywords))
+                slot = call.args[0]
+            elif self.owner.get(slot, slot) is not slot:
+                outer, index = self.placed[slot]
+                inside.append(lambda x, index=index, shape=slot.shape: _reshaped(x[index], shape))
+                slot = outer
+            else:
+                break
+        x = fresh(slot, self.swapped, self._blank) if slot.array is None else slot.array
+        for step in reversed(inside):
+            x = step(x)
+        return x
 
 
 def _from_outside_in(slot, placed, known):
     """A slot and the concatenations that it lies in, one within the other, the outermost first, as far as not known."""
-    chain = []
+    found = []
     while slot not in known:
-        chain.append(slot)
+        found.append(slot)
         if slot not in placed:
             break
         slot = placed[slot][0]
-    return chain[::-1]
+    return found[::-1]
 
 
 def _span(slot):

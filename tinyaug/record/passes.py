@@ -6,6 +6,8 @@ write: what comes after the first write to an array outside stays in its order.
 
 from __future__ import annotations
 
+from sys import intern
+
 import numpy as np
 
 from tinyaug.record.algebra import complements, distribute, factors, renamed, scales, signs
@@ -50,7 +52,7 @@ def common(calls, outputs):
         if call.out is None:
             seen.clear()                   # a write: what was read before it may have changed
         else:
-            key = (call.function, _key(call.args), _key(tuple(sorted(call.keywords.items()))))
+            key = call.function, _key(call.args), *_key(sorted(call.keywords.items()))
             if key in seen and call.out not in outputs:
                 same[call.out] = seen[key]
                 continue
@@ -60,14 +62,12 @@ def common(calls, outputs):
 
 
 def _key(x):
-    """Something hashable that is equal where x would compute equally."""
-    if isinstance(x, (tuple, list)):
+    """Something hashable that is equal where x would compute equally; for indices and numbers, a text that all share."""
+    if isinstance(x, Slot):
+        return x
+    if isinstance(x, (tuple, list)) and any([isinstance(part, (Slot, tuple, list)) for part in x]):
         return tuple([_key(part) for part in x])
-    if isinstance(x, slice):
-        return "slice", x.start, x.stop, x.step
-    if isinstance(x, (float, int, bool, np.generic)):
-        return type(x), str(x)             # 0.0 is equal to -0.0, but does not compute equally
-    return x
+    return intern(repr(x))                 # 0.0 is equal to -0.0, but does not compute equally
 
 
 def constants(calls, outputs):
