@@ -91,8 +91,8 @@ class Recorded:
                     entry = self.programs[key] = self._record(arguments, key)
                     (set.discard if is_tracking() else set.add)(self.untracked, key)
                 else:
-                    Trace(self.function, arguments, self.first)
-                    self.unsure = None
+                    Trace(self.function, arguments, self.first, whole=False)
+                    self.first.recorder.calls, self.unsure = [], None
         self.programs[key] = self.programs.pop(key)
         if new:
             self._make_room()
@@ -119,11 +119,12 @@ class Recorded:
 
     def _record(self, arguments, key):
         """The Program for arguments of these shapes, and the function from its results to what the call returns."""
-        trace = Trace(self.function, arguments)
-        if self.first is None or not trace.recorder.outside.keys() <= self.first.recorder.outside.keys():
-            Trace(self.function, arguments, trace)     # what was made inside the function is not the same array again
-        if self.first is None:
-            self.first, self.unsure = trace, key
+        first = Trace(self.function, arguments, whole=False) if self.first is None else None
+        trace = Trace(self.function, arguments, first)
+        if first is not None:
+            self.first, self.unsure = first, key
+        elif not trace.recorder.outside.keys() <= self.first.recorder.outside.keys():
+            Trace(self.function, arguments, trace, whole=False)    # what was made inside is not the same array again
         self.first.recorder.outside.update(trace.recorder.outside)
         known = {None, *[tensor() for tensor, _ in self.tensors]}       # None: it lived only within the function
         self.tensors += [(tensor, array) for tensor, array in trace.tensors if tensor() not in known]
@@ -174,10 +175,11 @@ class Trace:
     recorder: holds the calls; inputs, outputs: Slots; rebuild: a function from the outputs' arrays to what was returned;
     plain: what else was returned; tensors: weak references to those from outside, each with its array
     first: the Trace of an earlier run with the same shapes. raises: RecordError where this one differs
+    whole: whether it holds all calls
     """
 
-    def __init__(self, function, arguments, first=None):
-        self.recorder = recorder = Recorder(None if first is None else first.recorder)
+    def __init__(self, function, arguments, first=None, whole=True):
+        self.recorder = recorder = Recorder(None if first is None else first.recorder, whole)
         for i, x in enumerate(map(_array, arguments)):
             if type(x) is not np.ndarray or x.dtype.kind not in "fiub":
                 raise RecordError(f"record: argument {i} is {arguments[i]!r:.60}, expected an array of numbers on the host; "
@@ -214,7 +216,7 @@ class Trace:
         if first is not None and fingerprint(self.outputs) != fingerprint(first.outputs):
             raise RecordError(f"record: the function gave the arrays {first.outputs}, then {self.outputs}; it must give the "
                               "same each time, in the same order")
-        if left and first is None:
+        if left and whole:
             self._refuse_lost(left)
 
     def _refuse_lost(self, left):

@@ -52,7 +52,8 @@ def common(calls, outputs):
         if call.out is None:
             seen.clear()                   # a write: what was read before it may have changed
         else:
-            key = call.function, _key(call.args), *_key(sorted(call.keywords.items()))
+            only = reads(call) is call.args            # Slots and nothing else, as in most calls
+            key = call.function, call.args if only else _key((call.args, sorted(call.keywords.items())))
             if key in seen and call.out not in outputs:
                 same[call.out] = seen[key]
                 continue

@@ -130,13 +130,9 @@ def substitute(x, table):
 
 def slot_maker(calls, outputs):
     """A function (shape, dtype, origin, array) -> Slot, whose numbers no Slot of the calls and outputs has."""
-    highest = max([slot.number for slot in outputs], default=0)
-    for call in calls:
-        for slot in reads(call):
-            highest = max(highest, slot.number)
-        if call.out is not None:
-            highest = max(highest, call.out.number)
-    numbers = count(1 + highest)
+    found = [max([slot.number for slot in slots], default=0) for slots in (
+        outputs, (slot for call in calls for slot in reads(call)), (call.out for call in calls if call.out is not None))]
+    numbers = count(1 + max(found))
     return lambda shape, dtype, origin="call", array=None: Slot(next(numbers), shape, dtype, origin, array)
 
 

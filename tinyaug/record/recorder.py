@@ -14,6 +14,7 @@ from tinyaug.tensor import Tensor
 __all__ = ["Recorder"]
 
 SEEDS = {"constant": "seed", "input": "cotangent"}
+TOLD = 1000                                # calls that an error tells of, where not all are kept
 NONE: dict = {}                            # the keywords of most calls, which nobody changes
 ASKED = {np.shape, np.ndim, np.size, np.result_type}       # what an array is, known without its values
 # what they give has a shape that depends on values
@@ -25,13 +26,13 @@ BY_SIZE = {np.repeat, np.tile, np.pad, np.reshape, np.broadcast_to, np.resize}  
 class Recorder:
     """Notes calls while a function runs. calls: what was done, in order; marks: a number for each, equal for equal calls
 
-    first: the Recorder of an earlier run of the same function, of which this run must be a repetition: its calls are
-           compared with its marks, and not kept
+    first: the Recorder of an earlier run of the same function, of which this run must be a repetition: marks are compared
+    whole: whether all calls are kept, or the first ones alone, to be told of
     outside: {id: array} of all arrays that were there before the function ran, as far as it met them
     """
 
-    def __init__(self, first=None):
-        self.first = first
+    def __init__(self, first=None, whole=True):
+        self.first, self.whole = first, whole
         self.calls: list[Call] = []
         self.marks = packed("q")
         self.outside: dict[int, np.ndarray] = {}
@@ -161,9 +162,9 @@ class Recorder:
     def _note(self, call):
         n, mark = len(self.marks), hash(fingerprint(call))
         self.marks.append(mark)
-        if self.first is None:
+        if self.whole or n < TOLD:
             self.calls.append(call)
-        elif n >= len(self.first.marks) or self.first.marks[n] != mark:
+        if self.first is not None and (n >= len(self.first.marks) or self.first.marks[n] != mark):
             before = self.first.calls[n] if n < len(self.first.calls) else (
                 "another call" if n < len(self.first.marks) else "nothing more")
             raise error(f"the function does not do the same each time: {before} when it was recorded, {call} when it "
