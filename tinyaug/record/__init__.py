@@ -44,7 +44,7 @@ def record(function, passes=None, reuse=True):
               sum over an array that eager code happens to hold transposed in memory: it adds up in that order)
     reuse:    False gives every array memory of its own
     raises:   RecordError where a program would give a wrong answer later, with the line. To find what changes, the
-              function is run again after the first recording and at the second call, and compared.
+              function is run once before it is first recorded and again at the second call, and compared.
 
     The Tensors that the function used are remembered. Where one of them holds another array at a later call (`load`
     fills arrays, it does not replace them), or is no more, everything is recorded anew.

@@ -52,8 +52,9 @@ def common(calls, outputs):
         if call.out is None:
             seen.clear()                   # a write: what was read before it may have changed
         else:
-            only = reads(call) is call.args            # Slots and nothing else, as in most calls
-            key = call.function, call.args if only else _key((call.args, sorted(call.keywords.items())))
+            key = call.function, call.args
+            if reads(call) is not call.args:           # there is more than Slots
+                key = call.function, *_key(call.args), _key(sorted(call.keywords.items()))
             if key in seen and call.out not in outputs:
                 same[call.out] = seen[key]
                 continue
