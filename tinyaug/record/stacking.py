@@ -14,7 +14,7 @@ __all__ = ["SMALL", "after_seed", "before_writes", "bulk", "merge_products"]
 
 SMALL = 4096                               # numbers; of a larger array the work counts, not the call
 ENOUGH = 8                                 # calls; fewer do not pay for the stacks
-STRETCH = 64                               # calls that become one; of more, the memory for all of them counts
+STRETCH = 32                               # calls that become one, of four times as many: the memory for all of them counts
 COPIES = 4                                 # one part in so many may be copied into a stack: a copy costs what a call does
 
 
@@ -130,7 +130,7 @@ def bulk(calls, outputs):
     """Derivative factors of all time steps at once.
 
     1 - y * y, the slope of a tanh, does not wait for the cotangent: it depends on the forward pass alone. So the factors
-    of all time steps (of 64 at a time, where there are many) are computed together, once, from the stacked y; what remains
+    of all time steps (of 32 at a time, where there are many) are computed together, once, from the stacked y; what remains
     in each step of the backward pass is the product with its cotangent.
     """
     taken = {part for call in calls if call.function in (np.concatenate, np.stack) for part in call.args[0]}
@@ -166,7 +166,7 @@ def _groups(calls):
                 isinstance(x, Slot) and x.array is None for x in call.args):
             groups.setdefault(kinds[call.out], []).append(call)
     return [group[i:i + size] for group in groups.values()
-            for size in [STRETCH if len(group) >= 2 * STRETCH else len(group)] for i in range(0, len(group), size)]
+            for size in [STRETCH if len(group) >= 4 * STRETCH else len(group)] for i in range(0, len(group), size)]
 
 
 def _kind(call, kinds):
