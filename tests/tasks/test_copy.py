@@ -14,7 +14,8 @@ from tasks.ship import ship
 from tinyaug import Tensor, ops
 
 WEIGHTS = Path(task.__file__).parent / "weights" / "copy-ntm.npz"
-SMALL = ["bits=4", "max_length=4", "slots=16", "width=8", "hidden=32", "batch=16", "rate=0.003", "validate_every=50"]
+SMALL = ["bits=4", "max_length=4", "slots=16", "width=8", "hidden=32", "batch=16", "rate=0.002", "validate_every=50",
+         "enough=0.01"]
 FIGURES = ["input-and-output", "learning-curve", "memory-use"]
 
 pytestmark = pytest.mark.host            # the command line chooses the device itself
@@ -33,11 +34,15 @@ def run(folder, *arguments, lengths=(10, 20, 50), weights=WEIGHTS.parent):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(folder, result, trace) of a run that takes about 400 steps and 12 s to learn sequences of 1 to 4."""
+    """(folder, result, trace) of a run that takes about 1000 steps and 5 s to learn sequences of 1 to 4.
+
+    How many it takes depends on the last bits, so on the BLAS kernels of the processor: 950 to 1350 on the first three
+    seeds, with AVX2 and with AVX-512, but for one.
+    """
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `tasks`)")
     folder = tmp_path_factory.mktemp("copy") / "run"
     settings = [part for change in SMALL for part in ("--set", change)]
-    return folder, *run(folder, "--seed", "1", "--steps", "1200", *settings)
+    return folder, *run(folder, "--seed", "3", "--steps", "2400", *settings)
 
 
 def small(model="ntm", *changes):
@@ -55,7 +60,7 @@ def test_it_learns_to_copy(trained):
               if "validation" in line]
     assert checks[0]["bits"] > 8 and checks[-1]["bits"] < 0.01 and checks[-1]["accuracy"] == 1
     assert result["metrics"]["bits_per_sequence"] < 0.1
-    assert result["steps"] < 1200 and result["seconds_to_target"] is not None
+    assert result["steps"] < 2400 and result["seconds_to_target"] is not None
     assert result["target"]["bits_per_sequence_1_to_20"]["reached"]
 
 
@@ -185,7 +190,7 @@ def test_weights_that_are_shipped_show_what_the_run_showed(trained, tmp_path):
     """The same evaluation, trace and figures from the shipped file alone, without a step of training."""
     folder, result, trace = trained
     ship(folder, weights=tmp_path / "weights")
-    shown, again = run(tmp_path / "shown", "--pretrained", "--seed", "1", weights=tmp_path / "weights")
+    shown, again = run(tmp_path / "shown", "--pretrained", "--seed", "3", weights=tmp_path / "weights")
     assert shown["by_length"] == result["by_length"] and shown["metrics"] == result["metrics"]
     assert (shown["steps"], shown["seconds"]) == (result["steps"], result["seconds"])
     assert all(np.array_equal(trace[name], again[name]) for name in trace.keys() | again.keys())
