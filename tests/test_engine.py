@@ -191,6 +191,20 @@ def test_assignment_in_place_is_refused_with_the_way_out():
     assert a is not before and before.numpy()[0] == 1.0
 
 
+def test_what_had_arrived_before_an_error_does_not_meet_the_next_pass():
+    """Of a product the first factor's gradient is there when that of the second goes wrong."""
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    a, b = x * 3.0, x * 5.0
+    y = a * b
+    node = y.source
+    vjp, node.vjp = node.vjp, lambda g: (g * b.data, g[:1])
+    with pytest.raises(ValueError, match="multiply: its vjp gives shape"):
+        y.backward(np.ones(2, np.float32), retain_graph=True)
+    node.vjp = vjp
+    y.backward(np.ones(2, np.float32))
+    np.testing.assert_array_equal(x.grad.numpy(), [30.0, 60.0])
+
+
 def test_mixed_dtypes_are_an_error_that_names_the_op():
     a, b = leaf([1.0], "float32"), leaf([1.0], "float64")
     with pytest.raises(TypeError, match="multiply: Tensors of dtypes float32 and float64"):

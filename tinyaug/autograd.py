@@ -192,9 +192,9 @@ def op(*, examples, constant=(), adapt=None):
             return y
 
         @wraps(body)
-        def binary(x, y, *rest):
-            if rest or _recorder is not None or observers:
-                return general(x, y, *rest)
+        def binary(x, y):
+            if _recorder is not None or observers:
+                return general(x, y)
             try:
                 tracked = x.requires_grad or y.requires_grad
                 data, other = x.data, y.data

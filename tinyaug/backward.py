@@ -65,7 +65,7 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
     heap: list = []      # (clock, node) of all nodes that a cotangent has reached; the first is the newest
     kept = None if wanted is None else {x.source: None for x in wanted if x.source is not None}
     notes = recorder()
-    newest = None
+    newest = known = None
     try:
         with tracking(create), np.errstate(all="ignore"):
             for y, g in zip(outputs, cotangents):
@@ -75,8 +75,13 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                 if notes is not None:
                     notes.seed(g)
                 _deliver(y, g, leaves, heap)
-            while heap or newest:
-                node = (heappushpop(heap, newest) if newest else heappop(heap))[1]
+            while heap or newest is not None:
+                if newest is None:
+                    node = heappop(heap)[1]
+                elif heap:
+                    node = heappushpop(heap, (newest.clock, newest))[1]
+                else:
+                    node = newest
                 newest = None
                 if kept is not None:
                     _keep(kept, node)
@@ -100,25 +105,27 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                         continue
                     if type(g) is FunctionType:
                         g = g()
+                    if g is not known:               # to ask an array takes time, and add passes on what it got
+                        known, shape, dtype = g, g.shape, g.dtype
                     data, source = x.data, x.source
-                    shape = data.shape
-                    if g.shape != shape and (source is not None or create or len(shape) != 1 or g.shape[1:] != shape):
-                        g = unbroadcast(g, shape, node.op.__name__)          # but for the rows of a bias
-                    if g.dtype is not data.dtype and g.dtype != data.dtype:
-                        raise TypeError(f"{node.op.__name__}: its vjp gives {g.dtype} for an input of {data.dtype}")
+                    if shape != data.shape and (source is not None or create or len(data.shape) != 1
+                                                or shape[1:] != data.shape):
+                        g = unbroadcast(g, data.shape, node.op.__name__)     # but for the rows of a bias
+                    if dtype is not data.dtype and dtype != data.dtype:
+                        raise TypeError(f"{node.op.__name__}: its vjp gives {dtype} for an input of {data.dtype}")
                     if source is None:
                         held = leaves.get(x)
                         if type(held) is Sums and type(g) is not Products:
                             held.parts.append(g)
                         else:
-                            leaves[x] = _together(held, g, shape)
+                            leaves[x] = _together(held, g, data.shape)
                     elif type(source) is not Node or type(g) is Products:
                         _deliver(x, evaluate(g), leaves, heap)
                     elif source.arrived is None:
                         source.arrived = g
-                        if newest:
-                            heappush(heap, newest)
-                        newest = source.clock, source
+                        if newest is not None:
+                            heappush(heap, (newest.clock, newest))
+                        newest = source
                     else:
                         source.arrived = source.arrived + g
                 if not retain:
@@ -129,8 +136,9 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                     notes.enter_leaf(x)
                 leaves[x] = evaluate(g)
     finally:
-        for _, node in heap:                         # after an error: what had arrived must not meet the next pass
-            node.arrived = None
+        for node in (newest, *[node for _, node in heap]):
+            if node is not None:                     # after an error: what had arrived must not meet the next pass
+                node.arrived = None
     if wanted is None:
         return list(leaves.items())
     return [leaves.get(x) if x.source is None else kept[x.source] for x in wanted]
