@@ -1,6 +1,6 @@
 """How fast tinyaug is, and next to whom: `python -m tests.bench` measures, prints the table and writes it as JSON.
 
-    python -m tests.bench                        everything, one thread: about 7 minutes
+    python -m tests.bench                        everything, one thread: about 9 minutes
     python -m tests.bench --threads 1,2          and once more with two threads
     python -m tests.bench --only ntm,lstm        some of the workloads
     python -m tests.bench --quick                tiny sizes: to see that everything runs; the times mean nothing
