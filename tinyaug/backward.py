@@ -136,9 +136,9 @@ def backpropagate(outputs, cotangents, wanted, retain, create):
                     notes.enter_leaf(x)
                 leaves[x] = evaluate(g)
     finally:
-        for node in (newest, *[node for _, node in heap]):
-            if node is not None:                     # after an error: what had arrived must not meet the next pass
-                node.arrived = None
+        for left in (newest, *[node for _, node in heap]):
+            if left is not None:                     # after an error: what had arrived must not meet the next pass
+                left.arrived = None
     if wanted is None:
         return list(leaves.items())
     return [leaves.get(x) if x.source is None else kept[x.source] for x in wanted]
