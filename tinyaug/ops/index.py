@@ -10,7 +10,7 @@ from tinyaug.autograd import op
                           (rng.normal(size=(4, 3)), {"index": rng.permutation(4) > 1})])
 def getitem(xp, x, *, index):
     """x[index], with NumPy's basic, boolean and integer indexing. An element read twice gets both gradients."""
-    return x[index], lambda g: (xp.scatter_add(g, index, x.shape),)
+    return x[index], lambda g: (xp.scatter_add(g, index=index, shape=x.shape),)
 
 
 @op(examples=lambda rng: [(rng.normal(size=(5, 2)), {"index": rng.integers(0, 4, 5), "shape": (4, 2)}),
