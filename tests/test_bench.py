@@ -63,6 +63,12 @@ def test_a_seed_that_did_not_learn_counts():
     assert "copy learned, one core, 1 of 3 seeds" in row and "MISSED" in row
 
 
+@pytest.mark.parametrize("case, rows", [("LSTM, batch 2", 3), ("NTM T=120, batch 2", 2)])
+def test_passes_are_left_out_where_they_pay(case, rows):
+    found = importlib.import_module("tests.bench.passes").run(case, QUICK)
+    assert len(found["times"]) == len(found["bytes"]) == rows and max(found["gradients"].values()) < 1e-4
+
+
 @pytest.mark.parametrize("wrong", [
     gradient(1.0, 2.1), gradient(1.0, float("nan")), gradient(1.0), lambda: {"bias": np.ones(2)},
 ], ids=["another value", "NaN", "another shape", "another name"])

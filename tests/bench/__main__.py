@@ -42,7 +42,7 @@ WORKLOADS = {
                for name in ("PyTorch eager", "tinyaug eager", "tinyaug recorded", "tinyaug in segments")],
     "import_time": ["import"],
     "growth": ["slots", "length"],
-    "passes": BATCHES[:2],
+    "passes": [*BATCHES[:2], *(f"LSTM, {batch}" for batch in BATCHES[:2]), "NTM T=120, batch 16"],
     "tape": BATCHES[:2],
     "learning": ["copy"],
 }

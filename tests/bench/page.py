@@ -32,9 +32,10 @@ A dense memory reads and writes every slot at every time step, so a step is line
 
 Why it is fast: the recorder leaves nothing but array calls, and its passes leave fewer of them. [recorder.md](recorder.md)
 shows what each one does. Here each is left out once. Some gain only together with another, so the parts do not add up to
-the whole; `recompute` is for memory, and does nothing while the program is small. One thread; all programs lie on the same
-memory, as a place of its own would make one faster than another by chance. Where a row has as many calls as the first it is
-the same program, or nearly so: how far it is from 1.00 is the noise. (Several passes end with `dead`, so it is not missed.)
+the whole; `columns` is for an LSTM by itself, and `recompute` for memory: it does nothing while a program is small. One
+thread; all programs lie on the same memory, as a place of its own would make one faster than another by chance. Where a row
+has as many calls as the first it is the same program, or nearly so: how far it is from 1.00 is the noise. (Several passes
+end with `dead`, so it is not missed.)
 
 {passes}
 
